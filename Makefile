@@ -1,0 +1,43 @@
+# Two commands do everything: `make gate` (the main job) and `make test`. Both work on a fresh machine with
+# Python 3.11+ and pip alone: no apt, no root, no Docker, no activated environment.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: setup gate test lint format bench campaign lock clean
+
+setup: .venv/installed
+
+# `venv --without-pip` because Debian splits ensurepip off into a package of its own; pip then installs into it from outside.
+.venv/installed: pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
+	test -x $(BIN)/uv || $(PYTHON) -m pip --quiet --disable-pip-version-check --python $(BIN)/python install 'uv>=0.13,<0.14'
+	$(BIN)/uv sync --quiet --locked --inexact
+	@touch $@
+
+gate: setup
+	$(BIN)/harness gate
+
+test: setup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not benchmark"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+
+lock:
+	$(BIN)/uv lock
+
+clean:
+	rm -rf .venv reports/out .mypy_cache .ruff_cache .pytest_cache .hypothesis

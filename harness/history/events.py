@@ -1,0 +1,121 @@
+"""What a history is made of. One line of JSONL is one of these.
+
+An *operation* is an `Invoke` and at most one completion with the same `(actor, incarnation, op)`: `Ok` (it took
+effect), `Fail` (it did not), `Info` (nobody knows). An operation without a completion counts as `Info`: its host died
+first. An `Observation` is something seen, not done: a delivery, a sample of a counter, what a link did.
+
+These are msgspec structs rather than dataclasses because a history is a tagged union that is read back from disk.
+Times are nanoseconds since the run began: virtual in the sim world, CLOCK_MONOTONIC in the real one.
+"""
+
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+SCHEMA: Final = 1
+
+JSON: TypeAlias = Any
+"""Anything JSON can hold. Values are small and flat; bulky payloads are recorded as digests."""
+
+Fields: TypeAlias = dict[str, JSON]
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):
+    """Common to all: when, and who. `actor` is a host, a dependency, or `harness`; incarnations count from 1."""
+
+    time_ns: int
+    actor: str
+    incarnation: int
+
+
+class RunStarted(_Event, frozen=True, tag="run_started"):
+    """The first line: enough to judge the history again, or to run it again."""
+
+    schema: int
+    harness_version: str
+    scenario: str
+    profile: str
+    world: str
+    seed: int
+    targets: dict[str, str]
+    plan: list[Fields]
+
+
+class RunEnded(_Event, frozen=True, tag="run_ended"):
+    """The last line. A history without it was cut short and can never be a PASS."""
+
+    trace_digest: str | None
+    events: int
+
+
+class Invoke(_Event, frozen=True, tag="invoke"):
+    """An operation begins. `op` is unique within one incarnation of one actor."""
+
+    op: int
+    name: str
+    value: Fields
+
+
+class Ok(_Event, frozen=True, tag="ok"):
+    """The operation took effect; `value` is what it returned."""
+
+    op: int
+    value: Fields
+
+
+class Fail(_Event, frozen=True, tag="fail"):
+    """The operation did not take effect, for certain."""
+
+    op: int
+    error: str
+
+
+class Info(_Event, frozen=True, tag="info"):
+    """Whether the operation took effect is unknown."""
+
+    op: int
+    error: str
+
+
+class Observation(_Event, frozen=True, tag="observation"):
+    """Something seen. Names in use by the worlds themselves: `link` and `unanswered` (see world/base.py)."""
+
+    name: str
+    value: Fields
+
+
+class HostChanged(_Event, frozen=True, tag="host"):
+    """A host's life. `change`: started, stopped, finished, failed, killed, powered_off, frozen, thawed."""
+
+    change: str
+    detail: str = ""
+
+
+class FaultBegan(_Event, frozen=True, tag="fault_began"):
+    """A fault takes hold. `fault` numbers the faults of a run; `on` is what it hits ("redis", "publisher->redis")."""
+
+    fault: int
+    name: str
+    mode: str
+    on: str
+
+
+class FaultHealed(_Event, frozen=True, tag="fault_healed"):
+    """The fault is over: from here on recovery is owed."""
+
+    fault: int
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunEnded
+    | Invoke
+    | Ok
+    | Fail
+    | Info
+    | Observation
+    | HostChanged
+    | FaultBegan
+    | FaultHealed
+)
+Completion: TypeAlias = Ok | Fail | Info

@@ -1,0 +1,136 @@
+"""The one interface of both worlds.
+
+A *host program* is written once, `async def program(host: Host) -> None`, and never knows which world it is in.
+The *director* (harness/runner.py) drives a `World`: it starts dependencies and hosts, injects and heals faults, and
+waits. Faults see only this interface, so one fault is declared once for both worlds.
+
+Observations that worlds make by themselves, from below the target, in the actor's name:
+
+- `link` {to, outcome}: what happened to one connection attempt or connection of a host towards a dependency.
+  `outcome` is `connected`, `refused`, `unreachable` (no answer to SYN until the caller gave up), `reset` or `closed`
+  (by the peer).
+- `unanswered` {connections, bytes}, actor = the dependency, made just before it is thawed: how many open connections
+  hold how many bytes that it never read while frozen or hung. Bytes > 0 proves that somebody spoke into the void.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+from harness.history.events import Event
+from harness.history.recorder import OperationLog, Sink
+from harness.tape import Stream, Tape
+
+WorldKind: TypeAlias = Literal["sim", "real"]
+
+
+class Host(Protocol):
+    """What a host program sees of the machine it runs on."""
+
+    @property
+    def name(self) -> str:
+        """The host's name, the same for every incarnation."""
+
+    @property
+    def incarnation(self) -> int:
+        """1 for the first start, one more for each restart."""
+
+    @property
+    def disk(self) -> Path:
+        """A directory that survives the death of the host."""
+
+    @property
+    def endpoints(self) -> Mapping[str, str]:
+        """URL of each dependency, by name."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Parameters of the workload, from the scenario."""
+
+    @property
+    def log(self) -> OperationLog:
+        """Where operations and observations are recorded."""
+
+    @property
+    def past(self) -> Sequence[Event]:
+        """What earlier incarnations of this host recorded, in order: where a restart resumes."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run began."""
+
+    def draws(self, label: str) -> Stream:
+        """The tape's stream `workload/<host>/<label>`."""
+
+    def target(self, port: str) -> Callable[..., Any]:
+        """The factory of the code under test behind that port."""
+
+    async def stopping(self) -> None:
+        """Return once the run asks the host to finish. A program then stops offering work and closes its target."""
+
+
+Program: TypeAlias = Callable[[Host], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSpec:
+    """One host: its program (a module-level function, so that another process can import it) and its parameters."""
+
+    name: str
+    program: Program
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def program_path(self) -> str:
+        """`module:function` of the program."""
+        return f"{self.program.__module__}:{self.program.__qualname__}"
+
+
+class Dependency(Protocol):
+    """A running dependency, as the director and the faults see it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the scenario."""
+
+    @property
+    def url(self) -> str:
+        """Where hosts reach it."""
+
+    async def stop(self) -> None:
+        """End it for good, at the end of the run."""
+
+
+class World(Protocol):
+    """A place where a scenario runs."""
+
+    kind: WorldKind
+    tape: Tape
+    history: Sink
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run began."""
+
+    async def sleep_until(self, time_ns: int) -> None:
+        """Return at that time, or at once if it has passed."""
+
+    async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
+        """Start a dependency (`kind` is `redis`); hosts started later find its URL in `endpoints[name]`."""
+
+    def dependency(self, name: str) -> Any:  # noqa: ANN401 - each kind has its own control surface
+        """Return the control surface of a running dependency."""
+
+    async def start_host(self, spec: HostSpec) -> None:
+        """Start (or restart, as a new incarnation) a host."""
+
+    async def kill_host(self, name: str, *, silent: bool = False) -> None:
+        """SIGKILL: no finally block runs, the disk stays. Peers see a reset, or nothing at all if `silent` (power off)."""
+
+    async def freeze_host(self, name: str) -> None:
+        """SIGSTOP: the host stands still; peers see silence."""
+
+    async def thaw_host(self, name: str) -> None:
+        """SIGCONT."""
+
+    async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
+        """Ask the program to finish and wait; True if it did within the timeout, else it was killed."""
