@@ -1,0 +1,258 @@
+"""Child processes of a run, none of which outlives it.
+
+Every child leads a session and process group of its own, so that a terminal's Ctrl-C reaches the harness alone
+and a child can be ended together with everything it started. Four nets hang under each other:
+
+- the run itself, when it closes, ends what is left and waits for it;
+- the kernel kills each child when the harness dies (`launch.py`), frozen or not;
+- the guard (`guard.py`) does the same for grandchildren, whatever happened to the harness;
+- `leftovers.py` finds by the run's record and marker what remains if the guard was killed too.
+
+Needs Linux (pidfd, /proc, death signals); elsewhere `Run.open` raises `WorldError`.
+"""
+
+import asyncio
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO, TypeAlias
+
+from harness.errors import WorldError
+from harness.world.real import guard, launch
+
+Stream: TypeAlias = int | IO[bytes] | None
+"""A file descriptor, an open file or `subprocess.PIPE`; None is /dev/null: a child never has the terminal."""
+
+_PYTHON = (sys.executable, "-I", "-S")
+_GUARD_SECONDS_MAX = 10.0
+
+
+class ChildProcess:
+    """A child of the harness, watched by its pidfd; made by `spawn`."""
+
+    __slots__ = ("_exited", "_handle", "_loop", "_popen", "_run", "name")
+
+    def __init__(self, run: "Run", name: str, popen: subprocess.Popen[bytes]) -> None:
+        self.name = name
+        self._run = run
+        self._popen = popen
+        self._exited = asyncio.Event()
+        self._handle = os.pidfd_open(popen.pid)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._handle, self._reap)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is its session's and process group's id as well."""
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, minus the signal's number if a signal ended it, None while it runs."""
+        return self._popen.returncode
+
+    async def wait(self) -> int:
+        """Return the exit code once the process has ended and what it started in its group is killed."""
+        await self._exited.wait()
+        return int(self._popen.returncode)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the process alone; nothing happens if it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to the process and what it started in its group; nothing happens if it has ended."""
+        if self.returncode is None:
+            os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL the whole group; `wait` returns when it is dead."""
+        self.signal_group(signal.SIGKILL)
+
+    def _reap(self) -> None:
+        # Until it is reaped, the dead leader keeps its pid, so the group that we kill is still ours.
+        self._loop.remove_reader(self._handle)
+        os.close(self._handle)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._popen.wait()
+        self._run.forget(self)
+        self._exited.set()
+
+
+class Run:
+    """Owns the processes and temporary directories of one run, and its guard.
+
+    `id` is `<pid>.<start time>.<random>` of its owner, so that the marker alone tells whether the owner lives.
+    """
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.record_path = Path()
+        self.guard_pid = 0
+        self._record = -1
+        self._lifeline = -1
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._children: dict[int, ChildProcess] = {}
+
+    def open(self) -> None:
+        """Start the record and the guard. Raises `WorldError` where the machine lacks what a run needs."""
+        if not hasattr(os, "pidfd_open") or not Path("/proc/self/stat").exists():
+            raise WorldError("the real world needs Linux (pidfd and /proc); use --world sim here")
+        me = guard.status_of(os.getpid())
+        assert me is not None
+        self.id = f"{me.pid}.{me.start}.{secrets.token_hex(6)}"
+        self.record_path = records_directory() / f"{self.id}.run"
+        self._record = os.open(self.record_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        reading, self._lifeline = os.pipe()
+        try:
+            command = [*_PYTHON, guard.__file__, str(self.record_path), self.id, str(os.getpid())]
+            null = subprocess.DEVNULL
+            self._guard = subprocess.Popen(  # noqa: S603 - our own script
+                command, stdin=reading, stdout=null, stderr=null, cwd="/", env={}, start_new_session=True
+            )
+        finally:
+            os.close(reading)
+        self.guard_pid = self._guard.pid
+
+    async def close(self) -> None:
+        """End every process that is left, and return once all are gone and the guard has cleaned up."""
+        for child in list(self._children.values()):
+            child.kill()
+        for child in list(self._children.values()):
+            await child.wait()
+        self._release()
+        watch = self._guard
+        if watch is not None:
+            await asyncio.to_thread(watch.wait, _GUARD_SECONDS_MAX)
+
+    def close_at_exit(self) -> None:
+        """End every process that is left, from outside any event loop."""
+        self._release()
+        if self._guard is not None:
+            self._guard.wait(_GUARD_SECONDS_MAX)
+
+    def temporary_directory(self) -> Path:
+        """Return a new directory that is removed when the run ends, however it ends."""
+        path = Path(tempfile.mkdtemp(prefix=f"harness-{self.id}-"))
+        self._write(f"directory {path}")
+        return path
+
+    def forget(self, child: ChildProcess) -> None:
+        """Note that a child is dead and reaped: its pid may now become another's."""
+        if self._children.pop(child.pid, None) is not None:
+            self._write(f"gone {child.pid}")
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: str | Path | None = None,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        pass_fds: Sequence[int] = (),
+        launcher: bool = True,
+    ) -> ChildProcess:
+        """Start a program, as the function `spawn`. Without `launcher` it asks for its death signal itself."""
+        variables = dict(os.environ if env is None else env)
+        variables[guard.MARKER] = self.id
+        if shutil.which(argv[0], path=variables.get("PATH")) is None:
+            raise WorldError(f"cannot start {name}: there is no program {argv[0]!r}")
+        prefix = (*_PYTHON, launch.__file__, str(os.getpid())) if launcher else ()
+        null = subprocess.DEVNULL
+        try:
+            popen = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at exec; the caller chose the program
+                [*prefix, *argv],
+                env=variables,
+                cwd=cwd,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                stdin=null if stdin is None else stdin,
+                stdout=null if stdout is None else stdout,
+                stderr=null if stderr is None else stderr,
+            )
+        except OSError as error:
+            raise WorldError(f"cannot start {name}: {error}") from error
+        status = guard.status_of(popen.pid)
+        assert status is not None, "a child that is not reaped has a status"
+        self._write(f"child {popen.pid} {status.start} {name}")
+        child = self._children[popen.pid] = ChildProcess(self, name, popen)
+        return child
+
+    def _write(self, line: str) -> None:
+        if self._record >= 0:
+            os.write(self._record, (line.replace("\n", " ") + "\n").encode(errors="surrogateescape"))
+
+    def _release(self) -> None:
+        for descriptor in (self._record, self._lifeline):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._record = self._lifeline = -1
+
+
+_current: ContextVar[Run | None] = ContextVar("harness_run", default=None)
+_ambient: list[Run] = []
+
+
+def use(run: Run | None) -> Run | None:
+    """Have `spawn` in this context start processes for `run`; return the run it was before."""
+    before = _current.get()
+    _current.set(run)
+    return before
+
+
+async def spawn(
+    argv: Sequence[str],
+    *,
+    name: str,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    pass_fds: Sequence[int] = (),
+) -> ChildProcess:
+    """Start a program that cannot outlive the run, nor the harness.
+
+    It gets the run's marker in its environment, a session of its own, and /dev/null for streams that are None. It
+    belongs to the `RealWorld` around the caller, or to the whole harness process if there is none.
+    Raises `WorldError` when there is no such program or it cannot be started.
+    """
+    run = _current.get() or _harness_run()
+    return await run.spawn(
+        argv, name=name, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds
+    )
+
+
+def records_directory() -> Path:
+    """Return the per-user directory of run records (made if need be), else one for temporary files."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111 - never raises
+    for base in (Path(state), Path(tempfile.gettempdir()) / f"harness-state-{os.getuid()}"):
+        path = base / "trading-chaos-harness" / "runs"
+        with suppress(OSError):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.access(path, os.W_OK) and path.stat().st_uid == os.getuid():
+                return path
+    raise WorldError(f"no writable directory for run records: tried {state} and {tempfile.gettempdir()}")
+
+
+def _harness_run() -> Run:
+    if not _ambient:
+        run = Run()
+        run.open()
+        atexit.register(run.close_at_exit)
+        _ambient.append(run)
+    return _ambient[0]
