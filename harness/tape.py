@@ -38,6 +38,13 @@ class Stream:
         self.values.append(value)
         return value
 
+    def given(self, value: int, limit: int) -> int:
+        """Put a computed choice in `[0, limit)` on the tape, so that it can be edited like a drawn one."""
+        if self._edits:
+            value = self._edits.get(len(self.values), value) % limit
+        self.values.append(value)
+        return value
+
     def between(self, low: int, high: int) -> int:
         """Draw an integer in `[low, high]`."""
         return low + self.below(high - low + 1)

@@ -79,6 +79,8 @@ class HostSpec:
     name: str
     program: Program
     params: Mapping[str, Any] = field(default_factory=dict)
+    drain_ns: int = 0
+    """How long the run goes on after this host has finished, before the next one is asked to finish."""
 
     @property
     def program_path(self) -> str:

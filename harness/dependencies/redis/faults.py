@@ -1,0 +1,130 @@
+"""What can happen to a Redis server: it goes away, in each of the ways servers do.
+
+| mode | what happens | proof that it bit |
+|---|---|---|
+| refuse | the port is closed, connections are reset, data and run id stay | connections refused |
+| hang | SIGSTOP: it accepts, it never answers | bytes it was sent and never read |
+| crash | SIGKILL, started again with all it had persisted | the process died, and connections were refused |
+| crash-lose-window | the same, and the last second of writes is gone (`appendfsync everysec`, power lost) | the same |
+| crash-lose-all | the same, and nothing was persisted | the same |
+| flapping | the port opens and closes every few hundred milliseconds | connections refused, and accepted in between |
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from harness.dependencies.redis.control import RedisControl
+from harness.faults.base import Evidence, Stage
+from harness.history.events import HostChanged
+from harness.history.history import History
+from harness.history.query import FaultWindow, link_counts, observations
+from harness.tape import Stream
+from harness.units import ms
+from harness.world.base import World
+
+MODES: Final = ("refuse", "hang", "crash", "crash-lose-all", "flapping", "crash-lose-window")
+_KEEP: Final[dict[str, Literal["all", "window", "nothing"]]] = {
+    "crash": "all",
+    "crash-lose-window": "window",
+    "crash-lose-all": "nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RedisOutage:
+    """Redis is gone. Which way of being gone is the mode."""
+
+    on: str
+    modes: Sequence[str]
+    name: str
+
+    @asynccontextmanager
+    async def hold(self, stage: Stage, mode: str, stream: Stream) -> AsyncIterator[None]:
+        """Take the server away; leaving returns once it answers again."""
+        server: RedisControl = stage.world.dependency(self.on)
+        if mode == "flapping":
+            async with _flapping(stage.world, server, stream):
+                yield
+            return
+        if mode == "refuse":
+            await server.refuse()
+        elif mode == "hang":
+            await server.freeze()
+        else:
+            await server.crash()
+        try:
+            yield
+        finally:
+            if mode == "refuse":
+                await server.accept()
+            elif mode == "hang":
+                await server.thaw()
+            else:
+                await server.restart(keep=_KEEP[mode])
+
+    def evidence(self, history: History, window: FaultWindow) -> Evidence:
+        """Count what clients met at the server's door while it was gone."""
+        links = link_counts(history, window, self.on)
+        unanswered = [
+            seen
+            for seen in observations(history, "unanswered")
+            if seen.actor == self.on and window.start_ns <= seen.time_ns <= (window.end_ns or seen.time_ns)
+        ]
+        died = sum(
+            isinstance(event, HostChanged) and event.actor == self.on and event.change == "killed"
+            for event in history.between(window.start_ns, window.end_ns)
+        )
+        counts = {
+            "refused": links.get("refused", 0),
+            "reset": links.get("reset", 0),
+            "connected": links.get("connected", 0),
+            "unanswered_connections": sum(seen.value["connections"] for seen in unanswered),
+            "unanswered_bytes": sum(seen.value["bytes"] for seen in unanswered),
+            "died": died,
+        }
+        return Evidence(bit=_bit(window.mode, counts), counts={name: n for name, n in counts.items() if n})
+
+
+def _bit(mode: str, counts: dict[str, int]) -> bool:
+    match mode:
+        case "refuse":
+            return counts["refused"] > 0
+        case "hang":
+            return counts["unanswered_bytes"] > 0
+        case "flapping":
+            return counts["refused"] > 0 and counts["connected"] > 0
+        case _:
+            return counts["died"] > 0 and counts["refused"] + counts["reset"] > 0
+
+
+@asynccontextmanager
+async def _flapping(world: World, server: RedisControl, stream: Stream) -> AsyncIterator[None]:
+    """Close and open the port over and over, for drawn lengths, until left; the port is open afterwards."""
+
+    async def flap() -> None:
+        while True:
+            await server.refuse()
+            await world.sleep_until(world.now_ns() + ms(stream.between(100, 1_500)))
+            await server.accept()
+            await world.sleep_until(world.now_ns() + ms(stream.between(20, 600)))
+
+    task = asyncio.create_task(flap(), name=f"flapping {server.name}")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await server.accept()
+        if not task.cancelled():
+            task.result()
+
+
+def outage(*modes: str, on: str = "redis") -> RedisOutage:
+    """Return the outage of a Redis server in one of these modes (all of them by default), rotating with the seed."""
+    chosen = modes or MODES
+    if unknown := set(chosen) - set(MODES):
+        raise ValueError(f"unknown outage modes {sorted(unknown)}; known: {', '.join(MODES)}")
+    return RedisOutage(on=on, modes=chosen, name="redis.outage")

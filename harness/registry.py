@@ -1,0 +1,59 @@
+"""Finding scenarios by name: every module below the configured packages that has a `SCENARIO`."""
+
+import fnmatch
+import importlib
+import pkgutil
+from collections.abc import Sequence
+
+from harness.errors import NothingSelectedError, UsageError, unknown_name
+from harness.scenario import Scenario
+
+DEFAULT_PACKAGES = ("scenarios",)
+
+
+def discover(packages: Sequence[str] = DEFAULT_PACKAGES) -> dict[str, Scenario]:
+    """Return every scenario of these packages by name, in the order of patch, then name.
+
+    Raises `UsageError` when a package or one of its modules cannot be imported, or two scenarios share a name.
+    """
+    found: dict[str, Scenario] = {}
+    for package in packages:
+        for module_name in _modules(package):
+            scenario = getattr(_import(module_name), "SCENARIO", None)
+            if scenario is None:
+                continue
+            if scenario.name in found:
+                raise UsageError(f"two scenarios are called {scenario.name!r}; one is in {module_name}")
+            found[scenario.name] = scenario
+    return dict(sorted(found.items(), key=lambda item: (item[1].patch, item[0])))
+
+
+def select(scenarios: dict[str, Scenario], names: Sequence[str], keyword: str | None) -> list[Scenario]:
+    """Return the named scenarios (all when none is named) that also match `keyword` (a substring, or a glob)."""
+    for name in names:
+        if name not in scenarios:
+            raise unknown_name("scenario", name, scenarios)
+    chosen = [scenarios[name] for name in dict.fromkeys(names)] or list(scenarios.values())
+    if keyword is not None:
+        pattern = keyword if any(sign in keyword for sign in "*?[") else f"*{keyword}*"
+        chosen = [scenario for scenario in chosen if fnmatch.fnmatchcase(scenario.name, pattern)]
+    if not chosen:
+        raise NothingSelectedError(f"no scenario matches -k {keyword!r}; `harness list` shows what there is")
+    return chosen
+
+
+def _modules(package: str) -> list[str]:
+    root = _import(package)
+    paths = getattr(root, "__path__", None)
+    if paths is None:
+        return [package]
+    return sorted(f"{package}.{module.name}" for module in pkgutil.iter_modules(paths))
+
+
+def _import(name: str):  # noqa: ANN202 - a module
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"scenarios {name!r}: no module named {error.name!r}") from error
+    except Exception as error:
+        raise UsageError(f"scenarios {name!r}: importing raised {type(error).__name__}: {error}") from error

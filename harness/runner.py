@@ -1,0 +1,236 @@
+"""Runs one scenario once, in one world, with one seed, and judges what happened.
+
+An `Order` is plain data, so that it can be handed to another process. Whatever goes wrong on the way, what was
+recorded until then is stored and judged: a run that breaks comes out ERROR, never nothing.
+"""
+
+import shlex
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import HarnessError
+from harness.history.events import SCHEMA, Event, RunEnded, RunStarted
+from harness.history.history import History
+from harness.history.store import Store, load
+from harness.judge import Judgement, judge
+from harness.metrics import metrics
+from harness.scenario import Scenario, plan
+from harness.tape import Tape
+from harness.units import as_seconds
+from harness.verdict import RunResult, Verdict
+from harness.world.base import WorldKind
+from harness.worlds import Options, Staging, run_in_real, run_in_sim
+
+INTERRUPTED = "interrupted before it ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One run to be made: `folder` is the run folder, `label` names the target in file names."""
+
+    scenario: Scenario
+    profile: str
+    world: WorldKind
+    seed: int
+    targets: Mapping[str, str]
+    folder: Path
+    label: str = "reference"
+    options: Options = field(default_factory=Options)
+
+    @property
+    def history_path(self) -> Path:
+        """Where the history of this run goes."""
+        parts = (self.scenario.name, self.world, self.profile, self.label, f"seed{self.seed}")
+        return self.folder / "histories" / ("-".join(parts).replace(":", "-") + ".jsonl")
+
+    @property
+    def replay(self) -> str:
+        """The command that makes this run again."""
+        words = ["harness", "run", self.scenario.name, "--world", self.world, "--profile", self.profile]
+        words += ["--seed", str(self.seed)]
+        for port, factory in self.targets.items():
+            if factory != self.scenario.ports[port]:
+                words += ["--target", f"{port}={factory}"]
+        return shlex.join(words)
+
+
+def run(order: Order, *, keep_history: bool = True) -> RunResult:
+    """Make the run and judge it. Never raises for what happens inside; `KeyboardInterrupt` becomes an errored result."""
+    began = time.perf_counter()
+    profile = order.scenario.profile(order.profile)
+    tape = Tape(order.seed)
+    planned = plan(profile, tape)
+    order.history_path.parent.mkdir(parents=True, exist_ok=True)
+    sink = _RunSink(order, [one.as_fields() for one in planned])
+    trouble: list[str] = []
+    digest: str | None = None
+    simulated_ns: int | None = None
+    staging = Staging(order.scenario, profile, planned, tape, order.targets, order.folder, order.options)
+    with sink.streaming(to_disk=order.world == "real"), _noting(trouble, order.folder):
+        enter = run_in_sim if order.world == "sim" else run_in_real
+        ended = enter(staging, sink)
+        digest, simulated_ns = ended.digest, ended.simulated_ns
+        trouble += ended.trouble
+    if not trouble:
+        last_ns = max((event.time_ns for event in sink.events), default=0)
+        sink.record(RunEnded(last_ns, "harness", 1, digest, len(sink.events)))
+    history = History.of(sink.events)
+    judgement = judge(history, order.scenario, trouble=tuple(trouble))
+    kept = keep_history or judgement.verdict is not Verdict.PASS
+    if kept:
+        sink.save()
+    return _result(
+        order,
+        history,
+        judgement,
+        digest=digest,
+        simulated_s=None if simulated_ns is None else as_seconds(simulated_ns),
+        wall_s=round(time.perf_counter() - began, 3),
+        path=order.history_path if kept else None,
+    )
+
+
+def check(path: Path, scenarios: Mapping[str, Scenario]) -> RunResult:
+    """Judge a stored history again. Raises `HistoryError` when it cannot be read or is of no known scenario."""
+    history = load(path)
+    header = history.header
+    scenario = scenarios.get(header.scenario)
+    if scenario is None or header.profile not in scenario.profiles:
+        raise HarnessError(f"{path}: made by scenario {header.scenario!r} ({header.profile}), which is not known here")
+    order = Order(
+        scenario=scenario,
+        profile=header.profile,
+        world="sim" if header.world == "sim" else "real",
+        seed=header.seed,
+        targets=header.targets,
+        folder=path.parent,
+    )
+    last = history.events[-1]
+    digest = last.trace_digest if isinstance(last, RunEnded) else None
+    return _result(
+        order, history, judge(history, scenario), digest=digest, simulated_s=None, wall_s=None, path=path
+    )
+
+
+def _result(
+    order: Order,
+    history: History,
+    judgement: Judgement,
+    *,
+    digest: str | None,
+    simulated_s: float | None,
+    wall_s: float | None,
+    path: Path | None,
+) -> RunResult:
+    scenario = order.scenario
+    return RunResult(
+        scenario=scenario.name,
+        title=scenario.title,
+        patch=scenario.patch,
+        priority=scenario.priority,
+        world=order.world,
+        profile=order.profile,
+        seed=order.seed,
+        target=dict(order.targets),
+        verdict=judgement.verdict,
+        trace_digest=digest,
+        simulated_s=simulated_s,
+        wall_s=wall_s,
+        history=None if path is None else str(path),
+        replay=order.replay,
+        needs=judgement.needs,
+        faults=judgement.faults,
+        invariants=judgement.invariants,
+        metrics=metrics(history, judgement.invariants),
+        errors=judgement.errors + judgement.doubts,
+    )
+
+
+class _RunSink:
+    """Holds a run's events, and in the real world also streams them to disk, so that they survive the harness."""
+
+    def __init__(self, order: Order, planned: list[dict[str, object]]) -> None:
+        self._path = order.history_path
+        self._store: Store | None = None
+        header = RunStarted(
+            0,
+            "harness",
+            1,
+            SCHEMA,
+            __version__,
+            order.scenario.name,
+            order.profile,
+            order.world,
+            order.seed,
+            dict(order.targets),
+            planned,
+        )
+        self.events: list[Event] = [header]
+
+    def record(self, event: Event) -> None:
+        """Append one event."""
+        self.events.append(event)
+        if self._store is not None:
+            self._store.record(event)
+
+    @contextmanager
+    def streaming(self, *, to_disk: bool) -> Iterator[None]:
+        if not to_disk:
+            yield
+            return
+        self._store = store = Store(self._path)
+        for event in self.events:
+            store.record(event)
+        try:
+            yield
+        finally:
+            store.flush()
+
+    def save(self) -> None:
+        """Put the whole history in its place."""
+        store = self._store
+        if store is None:
+            store = Store(self._path)
+            for event in self.events:
+                store.record(event)
+        store.close()
+        self._store = None
+
+
+@contextmanager
+def _noting(trouble: list[str], folder: Path) -> Iterator[None]:
+    """Turn whatever ends a run early into one line each; the traceback of the unexpected goes to a log file."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        trouble.append(INTERRUPTED)
+    except BaseExceptionGroup as group:
+        trouble += _lines(group, folder)
+    except HarnessError as error:
+        trouble.append(str(error))
+    except Exception as error:  # noqa: BLE001 - a run that breaks is judged ERROR, with what it recorded
+        trouble.append(_logged(error, folder))
+
+
+def _lines(group: BaseExceptionGroup[BaseException], folder: Path) -> list[str]:
+    lines: list[str] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            lines += _lines(error, folder)
+        elif isinstance(error, KeyboardInterrupt):
+            lines.append(INTERRUPTED)
+        else:
+            lines.append(str(error) if isinstance(error, HarnessError) else _logged(error, folder))
+    return lines
+
+
+def _logged(error: BaseException, folder: Path) -> str:
+    log = folder / "harness-errors.log"
+    with log.open("a", encoding="utf-8") as file:
+        file.write("".join(traceback.format_exception(error)) + "\n")
+    return f"{type(error).__name__}: {error} (traceback in {log.name})"

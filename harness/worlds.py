@@ -1,0 +1,113 @@
+"""Enters a world with a planned scenario and leaves it again. Worlds are imported only when they are entered."""
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.director import direct
+from harness.history.recorder import Sink
+from harness.scenario import PlannedFault, Profile, Scenario
+from harness.tape import Tape
+from harness.targets import resolve
+from harness.world.base import World
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may choose of a world: the Redis server of the real one (a path, a name on PATH, or a URL)."""
+
+    redis: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """All that a world needs to carry out one run."""
+
+    scenario: Scenario
+    profile: Profile
+    plan: tuple[PlannedFault, ...]
+    tape: Tape
+    targets: Mapping[str, str]
+    folder: Path
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a world was left. `trouble` names what went wrong without an exception (escapes, hosts that failed)."""
+
+    digest: str | None
+    simulated_ns: int | None
+    trouble: tuple[str, ...] = ()
+
+
+def run_in_sim(staging: Staging, sink: Sink) -> Ended:
+    """Run in the sim world: this process, virtual time, an in-memory network."""
+    from harness.dependencies.redis.sim import start_sim
+    from harness.world.sim.run import run_sim
+
+    async def director(world: World) -> None:
+        await direct(world, staging.scenario, staging.profile, staging.plan)
+
+    disks = Path(tempfile.mkdtemp(prefix="harness-sim-", dir=_fast_disk()))
+    try:
+        ended = run_sim(
+            director,
+            tape=staging.tape,
+            sink=sink,
+            targets={port: resolve(path) for port, path in staging.targets.items()},
+            directory=disks,
+            dependency_kinds={"redis": start_sim},
+        )
+    finally:
+        shutil.rmtree(disks, ignore_errors=True)
+    return Ended(ended.digest, ended.simulated_ns)
+
+
+def run_in_real(staging: Staging, sink: Sink) -> Ended:
+    """Run in the real world: processes, sockets, signals. SIGINT and SIGTERM heal, stop every child, and raise."""
+    return asyncio.run(_real(staging, sink))
+
+
+async def _real(staging: Staging, sink: Sink) -> Ended:
+    from harness.dependencies.redis.real import start_real
+    from harness.world.real.world import RealWorld
+
+    loop = asyncio.get_running_loop()
+    work = asyncio.current_task()
+    assert work is not None
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        work.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
+            loop.add_signal_handler(number, interrupt)
+    try:
+        async with RealWorld(
+            staging.tape,
+            sink,
+            targets=staging.targets,
+            directory=staging.folder,
+            dependency_kinds={"redis": start_real},
+        ) as world:
+            await direct(world, staging.scenario, staging.profile, staging.plan)
+            return Ended(None, None)
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _fast_disk() -> str | None:
+    """Simulated disks live in memory where that is possible: an fsync there costs nothing and proves the same."""
+    shared = Path("/dev/shm")  # noqa: S108 - a directory of our own with a random name is made below it
+    return str(shared) if shared.is_dir() else None
