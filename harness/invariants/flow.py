@@ -1,0 +1,244 @@
+"""A flow of messages as a history shows it: who published what, and which group was given it when.
+
+Host programs record a flow in this vocabulary (the names can be chosen, the fields are fixed):
+
+- operation `publish` {key, type, digest}: `key` is the harness's own id, unique and also inside the payload;
+  `digest` is of the canonical payload. `Ok` {id}: the id that the bus gave it. `Fail`: rejected for certain.
+- observation `deliver` {group, key, type, id, digest}: one call of a consumer's handler.
+- observation `overflow` {ids}: the bus ids of acked events which the bus announces to have given up.
+- observation `groups` {groups, types}: a consumer states which groups it reads, and which types.
+- observation `stats` {mode, buffered, dropped}: a sample of the bus' own figures.
+
+A publisher that was killed may try a key again after its restart, since it never learnt the outcome. All
+attempts at one key count as one publish: begun with the first attempt, acked with the first ack.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import msgspec
+
+from harness.errors import HistoryError
+from harness.history.events import Fields
+from harness.history.history import History
+from harness.history.query import observations, operations
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """The names under which a history records one flow."""
+
+    publish: str = "publish"
+    deliver: str = "deliver"
+    overflow: str = "overflow"
+    groups: str = "groups"
+    stats: str = "stats"
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What a publish operation was asked to publish."""
+
+    key: str
+    type: str
+    digest: str
+
+
+class _Acked(msgspec.Struct):
+    id: str
+
+
+class _Delivered(msgspec.Struct):
+    group: str
+    key: str
+    type: str
+    id: str
+    digest: str
+
+
+class _Overflow(msgspec.Struct):
+    ids: list[str]
+
+
+class _Groups(msgspec.Struct):
+    groups: list[str]
+    types: list[str]
+
+
+class _Stats(msgspec.Struct):
+    mode: Literal["direct", "fallback", "resync"]
+    buffered: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """One key's publishing. `ack_ns` and `ack_at` are those of its first ack, None if there was none.
+
+    `*_at` are positions in the history. `ids` are the ids that the bus returned, `attempts` the operations.
+    """
+
+    key: str
+    producer: str
+    start_ns: int
+    start_at: int
+    ack_ns: int | None
+    ack_at: int | None
+    attempts: tuple[Attempt, ...]
+    ids: tuple[str, ...]
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types it was published under: one, unless a retry changed it."""
+        return frozenset(attempt.type for attempt in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One call of a handler; `at` numbers the deliveries of all groups in their order."""
+
+    at: int
+    time_ns: int
+    consumer: str
+    group: str
+    key: str
+    type: str
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """The bus said that it gave these up."""
+
+    time_ns: int
+    actor: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The bus' own figures at one time."""
+
+    time_ns: int
+    actor: str
+    mode: str
+    buffered: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRecord:
+    """All that a history tells of one flow.
+
+    `publishes` by key, in order of their beginning; `deliveries` in order; `first[group][key]` is the first
+    delivery of a key to a group; `subscribed[group]` are the types which that group declared.
+    """
+
+    publishes: dict[str, Publish]
+    deliveries: tuple[Delivery, ...]
+    first: dict[str, dict[str, Delivery]]
+    subscribed: dict[str, frozenset[str]]
+    announcements: tuple[Announcement, ...]
+    announced: frozenset[str]
+    samples: tuple[Sample, ...]
+
+    def owed_to(self, publish: Publish) -> list[str]:
+        """Return the groups that must get this event, if it is acked."""
+        types = publish.types
+        return [group for group, subscribed in self.subscribed.items() if types & subscribed]
+
+    def given_up(self, publish: Publish) -> bool:
+        """Tell whether the bus announced that it gave this event up."""
+        return not self.announced.isdisjoint(publish.ids)
+
+
+def read_flow(history: History, flow: Flow) -> FlowRecord:
+    """Return what the history tells of the flow; raises `HistoryError` if a record lacks a field."""
+    return history.once(("flow", flow), lambda: _read(history, flow))
+
+
+def _read(history: History, flow: Flow) -> FlowRecord:
+    deliveries = _deliveries(history, flow)
+    first: dict[str, dict[str, Delivery]] = {}
+    for delivery in deliveries:
+        first.setdefault(delivery.group, {}).setdefault(delivery.key, delivery)
+    announcements = tuple(
+        Announcement(seen.time_ns, seen.actor, tuple(_typed(seen.value, _Overflow, flow.overflow).ids))
+        for seen in observations(history, flow.overflow)
+    )
+    return FlowRecord(
+        publishes=_publishes(history, flow),
+        deliveries=deliveries,
+        first=first,
+        subscribed=_subscribed(history, flow),
+        announcements=announcements,
+        announced=frozenset(event_id for announcement in announcements for event_id in announcement.ids),
+        samples=_samples(history, flow),
+    )
+
+
+def _publishes(history: History, flow: Flow) -> dict[str, Publish]:
+    publishes: dict[str, Publish] = {}
+    for record in operations(history, flow.publish):
+        attempt = _typed(record.value, Attempt, flow.publish)
+        acked = record.outcome == "ok"
+        ids = (_typed(record.result or {}, _Acked, flow.publish).id,) if acked else ()
+        ack_ns, ack_at = (record.end_ns, record.end_at) if acked else (None, None)
+        before = publishes.get(attempt.key)
+        if before is None:
+            publish = Publish(
+                attempt.key, record.actor, record.start_ns, record.start_at, ack_ns, ack_at, (attempt,), ids
+            )
+        else:
+            if before.ack_at is not None and (ack_at is None or before.ack_at < ack_at):
+                ack_ns, ack_at = before.ack_ns, before.ack_at
+            publish = Publish(
+                before.key,
+                before.producer,
+                before.start_ns,
+                before.start_at,
+                ack_ns,
+                ack_at,
+                (*before.attempts, attempt),
+                before.ids + ids,
+            )
+        publishes[attempt.key] = publish
+    return publishes
+
+
+def _deliveries(history: History, flow: Flow) -> tuple[Delivery, ...]:
+    deliveries = []
+    for number, seen in enumerate(observations(history, flow.deliver)):
+        value = _typed(seen.value, _Delivered, flow.deliver)
+        deliveries.append(
+            Delivery(
+                number, seen.time_ns, seen.actor, value.group, value.key, value.type, value.id, value.digest
+            )
+        )
+    return tuple(deliveries)
+
+
+def _subscribed(history: History, flow: Flow) -> dict[str, frozenset[str]]:
+    subscribed: dict[str, frozenset[str]] = {}
+    for seen in observations(history, flow.groups):
+        value = _typed(seen.value, _Groups, flow.groups)
+        for group in value.groups:
+            subscribed[group] = subscribed.get(group, frozenset()).union(value.types)
+    return subscribed
+
+
+def _samples(history: History, flow: Flow) -> tuple[Sample, ...]:
+    samples = []
+    for seen in observations(history, flow.stats):
+        value = _typed(seen.value, _Stats, flow.stats)
+        samples.append(Sample(seen.time_ns, seen.actor, value.mode, value.buffered, value.dropped))
+    return tuple(samples)
+
+
+def _typed(value: Fields, kind: type[S], name: str) -> S:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise HistoryError(f"a record of {name!r} is not what the flow's vocabulary says: {error}") from error
