@@ -1,21 +1,23 @@
 """The guard of a run: a process that outlives the harness just long enough to end everything the run started.
 
 A harness can be killed in a way that leaves it no time to clean up. So each run has a guard beside it, in a
-session of its own (a terminal's Ctrl-C does not reach it), deaf to polite signals, doing nothing until the harness
-is gone. It learns that in two ways, either of which is enough: end of file on a pipe whose write end only the
-harness holds, and the harness's pidfd (a forked copy of the harness may hold the pipe open, but not the pid).
-Then it sweeps:
+session of its own (a terminal's Ctrl-C does not reach it), deaf to polite signals, doing nothing until the
+harness is gone. It learns that in two ways, either of which is enough: end of file on a pipe whose write end
+only the harness holds, and the harness's pidfd (a forked copy of the harness may hold the pipe open, but not
+the pid). Then it sweeps:
 
 1. every process of a session that the run started (each child leads a session of its own), frozen ones too;
-2. every process that carries the run's marker in its environment: that finds grandchildren that moved to a session
-   of their own, and a child started in the very instant in which the harness died, before it was written down;
+2. every process that carries the run's marker in its environment: that finds grandchildren that moved to a
+   session
+   of their own, and a child started in the very instant in which the harness died, before it was written
+   down;
 
 until two sweeps in a row find nothing, then removes the run's temporary directories and the run's record.
 
-What the guard goes by is the *run record*, an append-only text file of one fact a line (see `Record`), written by
-the harness as it goes; `harness doctor --clean` reads the same file if even the guard was killed. A file survives
-SIGKILL of its writer, so no protocol between the two is needed. Every process is identified by pid *and* start
-time and ended through a pidfd, so that a recycled pid is never hit.
+What the guard goes by is the *run record*, an append-only text file of one fact a line (see `Record`),
+written by the harness as it goes; `harness doctor --clean` reads the same file if even the guard was killed.
+A file survives SIGKILL of its writer, so no protocol between the two is needed. Every process is identified
+by pid *and* start time and ended through a pidfd, so that a recycled pid is never hit.
 
 Run as a script under `python -I -S`, hence standard library only: it must start in milliseconds.
 """
@@ -27,7 +29,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-# ruff: noqa: PTH - pathlib would double the time to start
+# ruff: noqa: PTH108, PTH114, PTH119, PTH123, PTH208 -- pathlib would double the time to start
 
 MARKER = "HARNESS_RUN"
 
@@ -61,14 +63,15 @@ class Record:
 
 
 class Status:
-    """One process, as `/proc` shows it: pid, parent, session, start time in ticks since boot."""
+    """One process as `/proc` shows it: `start` in clock ticks since boot, `still` if a signal stopped it."""
 
-    __slots__ = ("pid", "session", "start", "zombie")
+    __slots__ = ("pid", "session", "start", "still", "zombie")
 
     def __init__(self, pid: int, stat: str) -> None:
         # The command name is in parentheses and may hold anything, spaces and parentheses too.
         fields = stat[stat.rindex(")") + 2 :].split()
         self.pid = pid
+        self.still = fields[0] == "T"
         self.zombie = fields[0] in "ZX"
         self.session = int(fields[3])
         self.start = int(fields[19])
@@ -156,7 +159,7 @@ def sweep(record: Record, run_id: str) -> None:
 
 
 def remove_directories(record: Record, run_id: str) -> None:
-    """Remove the run's temporary directories: only those whose name bears its id, whatever the record says."""
+    """Remove the run's temporary directories: those whose name bears its id, whatever the record says."""
     import shutil  # noqa: PLC0415 - slow to import, and needed only at the very end
 
     for path in record.directories:

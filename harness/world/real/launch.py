@@ -1,8 +1,8 @@
 """Turn into another program that the kernel kills when the harness dies. A script for `python -I -S`.
 
-The death signal must be asked for inside the child, between fork and exec, where Python code of a program with
-threads is not safe to run; a launcher that asks and then turns into the program has no such problem. The signal
-is SIGKILL, so a frozen program dies as well.
+The death signal must be asked for inside the child, between fork and exec, where Python code of a program
+with threads is not safe to run; a launcher that asks and then turns into the program has no such problem. The
+signal is SIGKILL, so a frozen program dies as well.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """Child processes of a run, none of which outlives it.
 
-Every child leads a session and process group of its own, so that a terminal's Ctrl-C reaches the harness alone
-and a child can be ended together with everything it started. Four nets hang under each other:
+Every child leads a session and process group of its own, so that a terminal's Ctrl-C reaches the harness
+alone and a child can be ended together with everything it started. Four nets hang under each other:
 
 - the run itself, when it closes, ends what is left and waits for it;
 - the kernel kills each child when the harness dies (`launch.py`), frozen or not;
@@ -93,7 +93,8 @@ class ChildProcess:
 class Run:
     """Owns the processes and temporary directories of one run, and its guard.
 
-    `id` is `<pid>.<start time>.<random>` of its owner, so that the marker alone tells whether the owner lives.
+    `id` is `<pid>.<start time>.<random>` of its owner, so that the marker alone tells whether the owner
+    lives.
     """
 
     def __init__(self) -> None:
@@ -166,7 +167,7 @@ class Run:
         pass_fds: Sequence[int] = (),
         launcher: bool = True,
     ) -> ChildProcess:
-        """Start a program, as the function `spawn`. Without `launcher` it asks for its death signal itself."""
+        """Start a program, as the function `spawn`. Without `launcher` it sets its death signal itself."""
         variables = dict(os.environ if env is None else env)
         variables[guard.MARKER] = self.id
         if shutil.which(argv[0], path=variables.get("PATH")) is None:
@@ -227,8 +228,8 @@ async def spawn(
 ) -> ChildProcess:
     """Start a program that cannot outlive the run, nor the harness.
 
-    It gets the run's marker in its environment, a session of its own, and /dev/null for streams that are None. It
-    belongs to the `RealWorld` around the caller, or to the whole harness process if there is none.
+    It gets the run's marker in its environment, a session of its own, and /dev/null for streams that are
+    None. It belongs to the `RealWorld` around the caller, or to the whole harness process if there is none.
     Raises `WorldError` when there is no such program or it cannot be started.
     """
     run = _current.get() or _harness_run()

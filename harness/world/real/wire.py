@@ -1,0 +1,57 @@
+"""What the harness and a host process say to each other.
+
+Down: the assignment, one JSON document on the host's stdin (a file without a name, so that secrets in URLs
+never lie on disk and no argument list is too long); later one byte on the control pipe asks the host to
+finish. End of file on the control pipe means that the harness is gone. Up: the history pipe, one JSON line
+for each event as it is recorded, and the two messages below.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from harness.history.events import Fail, Info, Invoke, Observation, Ok
+
+STOP: Final = b"s"
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a host process must know. `start_ns` is the run's beginning on CLOCK_MONOTONIC."""
+
+    name: str
+    incarnation: int
+    program: str
+    params: Mapping[str, Any]
+    endpoints: Mapping[str, str]
+    disk: str
+    targets: Mapping[str, str]
+    seed: int
+    start_ns: int
+    sys_path: list[str]
+    log_level: str
+    past_bytes: int
+    """How much of the file of past events belongs to earlier incarnations."""
+    links_before: int
+    """How many `link` observations earlier incarnations recorded."""
+
+
+class ProgramRunning(msgspec.Struct, frozen=True, tag_field="event", tag="program_running"):
+    """Everything is imported; the program begins."""
+
+
+class ProgramFailed(msgspec.Struct, frozen=True, tag_field="event", tag="program_failed"):
+    """The program or a target could not be loaded, or raised. `error` is one line; the traceback is logged."""
+
+    error: str
+
+
+HostEvent: TypeAlias = Invoke | Ok | Fail | Info | Observation
+"""What a host program can record."""
+
+Message: TypeAlias = HostEvent | ProgramRunning | ProgramFailed
+
+ENCODER: Final = msgspec.json.Encoder()
+DECODER: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
+PAST: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)
+ASSIGNMENT: Final = msgspec.json.Decoder(Assignment)

@@ -1,0 +1,270 @@
+"""The real world: hosts are processes, time is CLOCK_MONOTONIC, a kill is SIGKILL.
+
+    async with RealWorld(tape, sink, targets=..., directory=..., dependency_kinds=...) as world:
+        await world.start_dependency("redis", "redis", {})
+        await world.start_host(HostSpec(name="publisher", program=publish))
+
+Leaving the block, by whatever way, thaws what is frozen, stops hosts and dependencies in the reverse order of
+their start, and returns only when every process of the run is gone (process.py tells how that holds even for
+SIGKILL of the harness). Below `directory` there are `disks/<host>` and `logs/<host>.log`.
+
+Events of one host arrive in the order in which it recorded them, those of different hosts as their pipes
+happen to be read, some microseconds to milliseconds after the time they bear.
+"""
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeAlias, runtime_checkable
+
+from harness.errors import WorldError, unknown_name
+from harness.history.recorder import Sink
+from harness.tape import Tape
+from harness.units import as_seconds, seconds
+from harness.world.base import Dependency, HostSpec, WorldKind
+from harness.world.real import process, wire
+from harness.world.real.host_process import HostProcess, Past
+
+StartDependency: TypeAlias = Callable[["RealWorld", str, Mapping[str, Any]], Awaitable[Dependency]]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_BEGIN_S_MAX: Final = 60.0
+_STOP_NS_MAX: Final = seconds(5)
+_DEPENDENCY_STOP_S_MAX: Final = 15.0
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """A dependency that each host reaches by a way of its own, such as its own proxy; optional."""
+
+    async def url_for(self, host: str) -> str:
+        """Return the URL for that host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostExit:
+    """A host that ended though nobody asked it to: `change` is `failed` or `finished`, `detail` says why."""
+
+    host: str
+    incarnation: int
+    change: str
+    detail: str
+
+
+class RealWorld:
+    """Implements `harness.world.base.World` with processes. Use it as an async context manager."""
+
+    kind: WorldKind = "real"
+
+    def __init__(
+        self,
+        tape: Tape,
+        sink: Sink,
+        *,
+        targets: Mapping[str, str],
+        directory: Path,
+        dependency_kinds: Mapping[str, StartDependency],
+        log_level: str = "INFO",
+    ) -> None:
+        """Targets map a port to `module:factory`; dependency kinds map a kind to what starts one."""
+        self.tape = tape
+        self.history = sink
+        self.directory = directory
+        self.run = process.Run()
+        self._targets = dict(targets)
+        self._kinds = dict(dependency_kinds)
+        self._log_level = log_level
+        self._start_ns = time.monotonic_ns()
+        self._scratch = Path()
+        self._dependencies: dict[str, Dependency] = {}
+        self._hosts: dict[str, HostProcess] = {}
+        self._pasts: dict[str, Past] = {}
+        self._exits: list[HostProcess] = []
+        self._started: list[str] = []
+        self._run_before: process.Run | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the guard and the clock."""
+        self.run.open()
+        try:
+            self._scratch = self.run.temporary_directory()
+            for name in ("disks", "logs"):
+                (self.directory / name).mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            await self.run.close()
+            raise
+        self._run_before = process.use(self.run)
+        self._start_ns = time.monotonic_ns()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Thaw, stop and reap everything, however often the task is cancelled meanwhile."""
+        process.use(self._run_before)
+        closing = asyncio.create_task(self._close(gently=kind is None), name="close the real world")
+        cancelled: asyncio.CancelledError | None = None
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError as request:
+                cancelled = request
+            except Exception:  # noqa: BLE001, S110 - raised by result() below
+                pass
+        if cancelled is not None:
+            raise cancelled
+        if error is None:
+            closing.result()
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run began."""
+        return time.monotonic_ns() - self._start_ns
+
+    async def sleep_until(self, time_ns: int) -> None:
+        """Return at that time, or at once if it has passed."""
+        while (left_ns := time_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - the loop's timers may be early
+            await asyncio.sleep(as_seconds(left_ns))
+
+    async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
+        """Start a dependency. Raises `UsageError` for an unknown kind, `WorldError` if it does not start."""
+        if kind not in self._kinds:
+            raise unknown_name("dependency kind", kind, self._kinds)
+        if name in self._dependencies:
+            raise WorldError(f"there is a dependency {name!r} already")
+        dependency = await self._kinds[kind](self, name, options)
+        self._dependencies[name] = dependency
+        self._started.append(name)
+        return dependency
+
+    def dependency(self, name: str) -> Any:
+        """Return the control surface of a running dependency. Raises `WorldError` if there is none."""
+        try:
+            return self._dependencies[name]
+        except KeyError:
+            raise WorldError(str(unknown_name("dependency", name, self._dependencies))) from None
+
+    async def start_host(self, spec: HostSpec) -> None:
+        """Start (or restart) a host, and return when its program runs, or has failed to (see `failures`)."""
+        before = self._hosts.get(spec.name)
+        if before is not None and before.alive:
+            raise WorldError(f"host {spec.name!r} is running already")
+        if not _NAME.fullmatch(spec.name):
+            raise WorldError(f"{spec.name!r} cannot be the name of a host: letters, digits and ._- only")
+        past = self._pasts.get(spec.name)
+        if past is None:
+            past = self._pasts[spec.name] = Past(self._scratch)
+        assignment = self._assign(spec, past, await self._endpoints(spec.name))
+        host = HostProcess(assignment, past, self.history, self.now_ns)
+        await host.start(self.run, self.directory / "logs" / f"{spec.name}.log", self._scratch)
+        self._hosts[spec.name] = host
+        self._exits.append(host)
+        self._started.append(spec.name)
+        try:
+            await asyncio.wait_for(host.begun(), _BEGIN_S_MAX)
+        except TimeoutError:
+            await host.kill()
+            raise WorldError(f"host {spec.name!r} did not begin within {_BEGIN_S_MAX:.0f} s") from None
+
+    async def kill_host(self, name: str, *, silent: bool = False) -> None:  # noqa: ARG002 - see below
+        """SIGKILL a host with all that it started; return when everything it recorded is in the history.
+
+        `silent` makes no difference here: the kernel of a living machine always tells the peers of the dead
+        process. Raises `WorldError` if the host is not running, or its history was malformed.
+        """
+        await self._running(name).kill()
+
+    async def freeze_host(self, name: str) -> None:
+        """SIGSTOP a host with all that it started; return when it stands still."""
+        await self._running(name).freeze()
+
+    async def thaw_host(self, name: str) -> None:
+        """SIGCONT; nothing happens if the host is not frozen (it may have been killed meanwhile)."""
+        host = self._host(name)
+        if host.alive and host.frozen:
+            host.thaw()
+
+    async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
+        """Ask the program to finish and wait; True if it ended within the timeout, else it was killed."""
+        return await self._host(name).stop(timeout_ns)
+
+    @property
+    def failures(self) -> list[HostExit]:
+        """Every incarnation that ended though it was neither stopped nor killed, in the order of start."""
+        return [
+            HostExit(host=host.name, incarnation=host.incarnation, change=host.change, detail=host.detail)
+            for host in self._exits
+            if host.change in ("failed", "finished")
+        ]
+
+    async def _endpoints(self, host: str) -> dict[str, str]:
+        return {
+            name: await dependency.url_for(host) if isinstance(dependency, Routed) else dependency.url
+            for name, dependency in self._dependencies.items()
+        }
+
+    def _assign(self, spec: HostSpec, past: Past, endpoints: Mapping[str, str]) -> wire.Assignment:
+        before = self._hosts.get(spec.name)
+        disk = self.directory / "disks" / spec.name
+        disk.mkdir(exist_ok=True)
+        return wire.Assignment(
+            name=spec.name,
+            incarnation=before.incarnation + 1 if before else 1,
+            program=spec.program_path,
+            params=spec.params,
+            endpoints=endpoints,
+            disk=str(disk.resolve()),
+            targets=self._targets,
+            seed=self.tape.seed,
+            start_ns=self._start_ns,
+            sys_path=[str(Path(entry).resolve()) for entry in sys.path],
+            log_level=self._log_level,
+            past_bytes=past.bytes,
+            links_before=past.links,
+        )
+
+    def _host(self, name: str) -> HostProcess:
+        try:
+            return self._hosts[name]
+        except KeyError:
+            raise WorldError(str(unknown_name("host", name, self._hosts))) from None
+
+    def _running(self, name: str) -> HostProcess:
+        host = self._host(name)
+        if not host.alive:
+            raise WorldError(f"host {name!r} is not running: {host.change}, {host.detail}")
+        return host
+
+    async def _close(self, *, gently: bool) -> None:
+        """Stop everything in the reverse order of its start; go on after errors and raise them at the end."""
+        errors: list[Exception] = []
+        for name in self._hosts:
+            await self.thaw_host(name)
+        for name in dict.fromkeys(reversed(self._started)):
+            try:
+                if name in self._hosts:
+                    await self._end_host(self._hosts[name], gently=gently)
+                if name in self._dependencies:
+                    await asyncio.wait_for(self._dependencies[name].stop(), _DEPENDENCY_STOP_S_MAX)
+            except Exception as error:  # noqa: BLE001 - the others must be stopped as well
+                errors.append(error)
+        for past in self._pasts.values():
+            past.close()
+        try:
+            await self.run.close()
+        except Exception as error:  # noqa: BLE001 - joins the others
+            errors.append(error)
+        if errors:
+            raise WorldError(f"while ending the run: {errors[0]!r}") from ExceptionGroup("all errors", errors)
+
+    async def _end_host(self, host: HostProcess, *, gently: bool) -> None:
+        if not host.alive:
+            return
+        if gently:
+            await host.stop(_STOP_NS_MAX)
+        else:
+            await host.kill()
