@@ -1,0 +1,199 @@
+"""Findings: what a reviewer has to read, the worst first.
+
+Not only violations. A need that was not met, a fault that never bit, an error of the harness and a flawed
+variant that went unnoticed each keep the gate shut, so each is a finding with a sentence and a replay command
+of its own.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from harness.verdict import InvariantResult, Outcome, Row, RunResult, Session, Verdict
+from reports.text import figure
+
+ROWS_MAX: Final = 25
+"""Rows of timeline that one finding shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """The same finding in another seed."""
+
+    seed: int
+    sentence: str
+    replay: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingReport:
+    """One finding, told from the first run that has it; `elsewhere` are the other runs of the same scenario.
+
+    `verdict` is what it makes of the run: FAIL, ERROR or INCONCLUSIVE. `cell` is the key of its cell in the
+    matrix.
+    """
+
+    anchor: str
+    scenario_anchor: str
+    cell: tuple[str, str]
+    verdict: Verdict
+    title: str
+    where: str
+    seed: int | None
+    sentence: str
+    statement: str = ""
+    observed: str = ""
+    limit: str = ""
+    count: int | None = None
+    first: str = ""
+    worst: str = ""
+    last: str = ""
+    rows: tuple[Row, ...] = ()
+    rows_cut: int = 0
+    replay: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    runs: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Raw:
+    """One finding of one run, before the same one of other seeds is folded into it."""
+
+    key: str
+    verdict: Verdict
+    title: str
+    sentence: str
+    invariant: InvariantResult | None = None
+
+
+_VERDICT_OF = {
+    Outcome.VIOLATED: Verdict.FAIL,
+    Outcome.ERROR: Verdict.ERROR,
+    Outcome.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+}
+_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE)
+
+
+def findings_of(groups: Mapping[str, tuple[RunResult, ...]], session: Session) -> tuple[FindingReport, ...]:
+    """Return the findings of a session: failed first, then by scenario and invariant."""
+    found: list[FindingReport] = []
+    for anchor, runs in groups.items():
+        by_key: dict[str, list[tuple[RunResult, _Raw]]] = {}
+        for run in runs:
+            for raw in _raws(run):
+                by_key.setdefault(raw.key, []).append((run, raw))
+        for number, same in enumerate(by_key.values(), start=1):
+            found.append(_told(f"{anchor}-f{number}", anchor, same, len(runs)))
+    found.extend(_unnoticed(session))
+    if not session.runs:
+        found.append(
+            FindingReport(
+                anchor="f-empty",
+                scenario_anchor="",
+                cell=("", ""),
+                verdict=Verdict.INCONCLUSIVE,
+                title="Nothing ran",
+                where="session",
+                seed=None,
+                sentence="No scenario ran, so there is nothing to judge.",
+            )
+        )
+    return tuple(sorted(found, key=lambda finding: _FIRST.index(finding.verdict)))
+
+
+def sentence_of(invariant: InvariantResult) -> str:
+    """Return one sentence with limit and observed value, from the finding or made from the result."""
+    if invariant.finding is not None:
+        return invariant.finding.sentence
+    if invariant.reason:
+        return invariant.reason
+    observed, limit = figure(invariant.observed, invariant.unit), figure(invariant.limit, invariant.unit)
+    return f"{invariant.name}: observed {observed}, limit {limit}."
+
+
+def _raws(run: RunResult) -> Iterable[_Raw]:
+    for at, error in enumerate(run.errors):
+        yield _Raw(key=f"error {at}", verdict=Verdict.ERROR, title="Harness error", sentence=error)
+    for invariant in run.invariants:
+        if invariant.verdict in _VERDICT_OF:
+            yield _Raw(
+                key=f"invariant {invariant.id}",
+                verdict=_VERDICT_OF[invariant.verdict],
+                title=f"{invariant.id} {invariant.name}",
+                sentence=sentence_of(invariant),
+                invariant=invariant,
+            )
+    for need in run.needs:
+        if not need.met:
+            yield _Raw(
+                key=f"need {need.text}",
+                verdict=Verdict.INCONCLUSIVE,
+                title="Unmet need",
+                sentence=f"The scenario needs {need.text}; observed {figure(need.observed)}.",
+            )
+    for fault in run.faults:
+        if not fault.bit:
+            yield _Raw(
+                key=f"fault {fault.name} {fault.on}",
+                verdict=Verdict.INCONCLUSIVE,
+                title="Fault did not bite",
+                sentence=f"{fault.name} ({fault.mode}) on {fault.on} left no evidence of having hit anything.",
+            )
+
+
+def _told(anchor: str, scenario_anchor: str, same: list[tuple[RunResult, _Raw]], runs: int) -> FindingReport:
+    run, raw = same[0]
+    invariant = raw.invariant
+    finding = None if invariant is None else invariant.finding
+    rows = () if finding is None else finding.rows
+    return FindingReport(
+        anchor=anchor,
+        scenario_anchor=scenario_anchor,
+        cell=(scenario_anchor, "" if invariant is None else invariant.id),
+        verdict=raw.verdict,
+        title=raw.title,
+        where=f"patch {run.patch} · {run.scenario} · {run.world}",
+        seed=run.seed,
+        sentence=raw.sentence,
+        statement="" if invariant is None else invariant.statement,
+        observed="" if invariant is None else figure(invariant.observed, invariant.unit),
+        limit="" if invariant is None else figure(invariant.limit, invariant.unit),
+        count=None if finding is None else finding.count,
+        first="" if finding is None else finding.first,
+        worst="" if finding is None else finding.worst,
+        last="" if finding is None else finding.last,
+        rows=_chosen(rows),
+        rows_cut=max(0, len(rows) - ROWS_MAX),
+        replay=run.replay,
+        elsewhere=tuple(
+            Elsewhere(seed=other.seed, sentence=its.sentence, replay=other.replay) for other, its in same[1:]
+        ),
+        runs=runs,
+    )
+
+
+def _chosen(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Cut a timeline to `ROWS_MAX` rows without losing the offending ones: those are what the finding is about."""
+    if len(rows) <= ROWS_MAX:
+        return rows
+    offending = [at for at, row in enumerate(rows) if row.offending][:ROWS_MAX]
+    others = [at for at, row in enumerate(rows) if not row.offending][: ROWS_MAX - len(offending)]
+    return tuple(rows[at] for at in sorted(offending + others))
+
+
+def _unnoticed(session: Session) -> Iterable[FindingReport]:
+    for number, flawed in enumerate(session.flawed, start=1):
+        if not flawed.caught:
+            expected = ", ".join(flawed.expected) or "any invariant"
+            yield FindingReport(
+                anchor=f"w{number}",
+                scenario_anchor="",
+                cell=("", ""),
+                verdict=Verdict.INCONCLUSIVE,
+                title=f"Flawed variant unnoticed: {flawed.variant}",
+                where=f"{flawed.scenario} · {flawed.world}",
+                seed=None,
+                sentence=f"{flawed.variant} has a known defect that {expected} must catch, "
+                f"and it passed {flawed.seeds} seeds: this test cannot fail.",
+                replay="" if flawed.example is None else flawed.example.replay,
+            )

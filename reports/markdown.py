@@ -1,0 +1,162 @@
+"""`summary.md`: the job summary of GitHub. Short enough to read in a pull request, safe with hostile names.
+
+Foreign text becomes numeric character references wherever Markdown or HTML would give a character a meaning,
+so a payload can neither end a table cell nor open a tag, a link, a code span or a mention.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from harness.verdict import Outcome, Verdict
+from reports.findings import FindingReport
+from reports.matrix import Cell, MatrixBlock
+from reports.model import Report
+from reports.text import duration, figure, plural, visible
+
+FILE_NAME: Final = "summary.md"
+FINDINGS_MAX: Final = 20
+"""GitHub cuts a summary at 1 MiB; a reader long before. The rest is counted and left to the HTML report."""
+
+_ACTIVE = re.compile(r"[&<>|`*_\[\](){}\\#@~$!:]|^[-+.=\d]|//")
+_SYMBOLS: Final = {
+    Outcome.HOLDS: "✓ holds",
+    Outcome.VIOLATED: "✕ violated",
+    Outcome.INCONCLUSIVE: "? inconclusive",
+    Outcome.ERROR: "! error",
+}
+_VERDICT_SYMBOLS: Final = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✕",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.ERROR: "!",
+}
+
+
+def render(report: Report) -> str:
+    """Return the Markdown text."""
+    parts = [*_head(report), *_matrix(report), *_findings(report), *_flawed(report), *_not_covered(report)]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _safe(value: object, limit: int = 300) -> str:
+    """Return foreign text that Markdown and HTML take as text and nothing else."""
+    text = visible(value, limit)
+    return _ACTIVE.sub(lambda match: "".join(f"&#{ord(char)};" for char in match.group()), text)
+
+
+def _code(command: str) -> list[str]:
+    """Return a fenced block; the fence is longer than any run of backticks inside."""
+    text = visible(command, 2000)
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence + "sh", text, fence, ""]
+
+
+def _head(report: Report) -> Iterable[str]:
+    headline, identity = report.headline, report.identity
+    yield f"## {headline.word}"
+    yield ""
+    yield _safe(headline.sentence)
+    yield ""
+    facts = [
+        plural(count, "run") if what == "runs" else f"{count:,} {what}" for what, count in headline.counts
+    ]
+    yield " · ".join(facts) + "  "
+    targets = ", ".join(f"{_safe(port)} = {_safe(target)}" for port, target in identity.targets) or "none"
+    yield f"target {targets} · harness {_safe(report.session.harness_version)} · world {', '.join(identity.worlds) or 'none'}  "
+    yield f"simulated {duration(identity.simulated_s)} · wall {duration(identity.wall_s)} · {plural(len(identity.seeds), 'seed')}"
+    yield ""
+
+
+def _matrix(report: Report) -> Iterable[str]:
+    for block in report.matrix:
+        yield from _block(block)
+
+
+def _block(block: MatrixBlock) -> Iterable[str]:
+    yield f"### Patch {block.patch} · {_safe(block.priority)}"
+    yield ""
+    heads = [f"{_safe(identity)}<br>{_safe(name)}" for identity, name in block.invariants]
+    yield f"| {' | '.join(['scenario', 'world', 'verdict', *heads])} |"
+    yield f"|{' --- |' * (3 + len(heads))}"
+    for row in block.rows:
+        verdict = f"{_VERDICT_SYMBOLS[row.verdict]} {row.verdict.value}"
+        cells = [_safe(row.scenario), _safe(row.world), verdict, *(_cell(cell) for cell in row.cells)]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return "not checked"
+    share = f" {cell.count:,} of {cell.runs:,}" if cell.runs > 1 else ""
+    return _SYMBOLS[cell.outcome] + share
+
+
+def _findings(report: Report) -> Iterable[str]:
+    if not report.findings:
+        return
+    yield f"### {plural(len(report.findings), 'finding')}"
+    yield ""
+    for finding in report.findings[:FINDINGS_MAX]:
+        yield from _finding(finding)
+    left = len(report.findings) - FINDINGS_MAX
+    if left > 0:
+        yield f"{left:,} more findings are in the HTML report."
+        yield ""
+
+
+def _finding(finding: FindingReport) -> Iterable[str]:
+    yield f"#### {_VERDICT_SYMBOLS[finding.verdict]} {_safe(finding.title)}"
+    yield ""
+    seed = "" if finding.seed is None else f" · seed {finding.seed}"
+    yield f"{_safe(finding.where)}{seed}"
+    yield ""
+    yield f"**{_safe(finding.sentence, 600)}**"
+    yield ""
+    if finding.observed:
+        yield f"observed {_safe(finding.observed)} · limit {_safe(finding.limit)}"
+        yield ""
+    if finding.count is not None:
+        yield f"- count: {figure(finding.count)}"
+        for label, text in (("first", finding.first), ("worst", finding.worst), ("last", finding.last)):
+            yield f"- {label}: {_safe(text)}"
+        yield ""
+    if finding.rows:
+        yield "| | time | actor | event | id |"
+        yield "| --- | ---: | --- | --- | --- |"
+        for row in finding.rows:
+            mark = "✕" if row.offending else ""
+            yield f"| {mark} | {row.time_s:.3f} s | {_safe(row.actor)} | {_safe(row.event)} | {_safe(row.id)} |"
+        yield ""
+    if finding.elsewhere:
+        seeds = ", ".join(str(other.seed) for other in finding.elsewhere[:FINDINGS_MAX])
+        yield f"In {len(finding.elsewhere) + 1:,} of {plural(finding.runs, 'run')}; other seeds: {seeds}" + (
+            " and more" if len(finding.elsewhere) > FINDINGS_MAX else ""
+        )
+        yield ""
+    if finding.replay:
+        yield from _code(finding.replay)
+
+
+def _flawed(report: Report) -> Iterable[str]:
+    if not report.flawed:
+        return
+    caught = sum(flawed.caught for flawed in report.flawed)
+    yield f"### Did the test bite? {caught} of {plural(len(report.flawed), 'flawed variant')} caught"
+    yield ""
+    yield "| variant | scenario | caught | by | seeds |"
+    yield "| --- | --- | --- | --- | ---: |"
+    for flawed in report.flawed:
+        word = "✓ caught" if flawed.caught else "✕ unnoticed"
+        by = _safe(", ".join(flawed.by)) or "nothing"
+        yield f"| {_safe(flawed.variant)} | {_safe(flawed.scenario)} | {word} | {by} | {flawed.seeds:,} |"
+    yield ""
+
+
+def _not_covered(report: Report) -> Iterable[str]:
+    yield "### Not covered"
+    yield ""
+    for text in (*report.session.skipped, *report.not_covered):
+        yield f"- {_safe(text, 600)}"

@@ -1,0 +1,101 @@
+"""How long each operation took to notice a fault, to succeed again, and to be back to normal.
+
+*Detected* counts from the start of the fault to the first operation that failed or whose outcome is unknown.
+*First success* counts from the heal to the end of the first success that began after it. *Back to normal*
+counts from the heal to the first of three consecutive seconds that are each as good as before the fault: at
+least 90 % of the median number of successes, and a median latency of at most twice the earlier one (and 1 ms
+of grace). All of them are None when they cannot be told, which is never the same as 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.history.events import FaultBegan
+from harness.units import MILLISECOND, SECOND
+from reports.timeline import Done, Gathered, percentile
+
+_WINDOWS: Final = 3
+_RATE_SHARE: Final = 0.9
+_LATENCY_FACTOR: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """One fault, one operation. Times in seconds; None where there was nothing to measure."""
+
+    fault: str
+    operation: str
+    healed: bool
+    disturbed: int
+    detect_s: float | None
+    first_success_s: float | None
+    normal_s: float | None
+
+
+def recoveries(found: Gathered) -> tuple[Recovery, ...]:
+    """Return one row for each fault and operation name."""
+    by_name: dict[str, list[Done]] = {}
+    for done in found.operations:
+        by_name.setdefault(done.name, []).append(done)
+    return tuple(
+        _recovery(began, healed_ns, name, done, found.end_ns)
+        for began, healed_ns in found.faults.values()
+        for name, done in sorted(by_name.items())
+    )
+
+
+def _recovery(
+    began: FaultBegan, healed_ns: int | None, name: str, all_done: Sequence[Done], end_ns: int
+) -> Recovery:
+    until_ns = end_ns if healed_ns is None else healed_ns
+    disturbed = [
+        done.start_ns if done.end_ns is None else done.end_ns
+        for done in all_done
+        if done.outcome != "ok"
+        and (done.start_ns if done.end_ns is None else done.end_ns) >= began.time_ns
+        and done.start_ns <= until_ns
+    ]
+    first = None
+    if healed_ns is not None:
+        ends = (
+            d.end_ns
+            for d in all_done
+            if d.outcome == "ok" and d.end_ns is not None and d.start_ns >= healed_ns
+        )
+        first = min(ends, default=None)
+    return Recovery(
+        fault=" ".join(part for part in (began.name, began.mode) if part),
+        operation=name,
+        healed=healed_ns is not None,
+        disturbed=len(disturbed),
+        detect_s=(min(disturbed) - began.time_ns) / SECOND if disturbed else None,
+        first_success_s=None if first is None or healed_ns is None else (first - healed_ns) / SECOND,
+        normal_s=None if healed_ns is None else _normal(all_done, began.time_ns, healed_ns, end_ns),
+    )
+
+
+def _normal(all_done: Sequence[Done], began_ns: int, healed_ns: int, end_ns: int) -> float | None:
+    # Windows count backwards from the fault and forwards from the heal, so that none straddles either.
+    before: dict[int, list[int]] = {}
+    after: dict[int, list[int]] = {}
+    for done in all_done:
+        if done.outcome != "ok" or done.end_ns is None:
+            continue
+        if done.end_ns < began_ns:
+            before.setdefault((began_ns - 1 - done.end_ns) // SECOND, []).append(done.end_ns - done.start_ns)
+        elif done.end_ns >= healed_ns:
+            after.setdefault((done.end_ns - healed_ns) // SECOND, []).append(done.end_ns - done.start_ns)
+    if not before:
+        return None
+    rates = sorted(len(before.get(window, ())) for window in range(max(before) + 1))
+    latencies = sorted(value for values in before.values() for value in values)
+    enough = percentile(rates, 0.5) * _RATE_SHARE
+    fast = percentile(latencies, 0.5) * _LATENCY_FACTOR + MILLISECOND
+    good = 0
+    for window in range((end_ns - healed_ns) // SECOND):
+        values = sorted(after.get(window, ()))
+        good = good + 1 if values and len(values) >= enough and percentile(values, 0.5) <= fast else 0
+        if good == _WINDOWS:
+            return float(window + 1 - _WINDOWS)
+    return None

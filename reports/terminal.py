@@ -1,0 +1,222 @@
+"""The summary on a terminal: verdict, matrix, findings, and the three last lines that a person acts on.
+
+Foreign text is made visible before it reaches rich, and reaches it as `Text`, never as markup. In the plain
+variant there is no box drawing, no symbol outside ASCII of our own, and no colour: for logs and screen
+readers. Colour is the console's business (it honours NO_COLOR); every colour has a word beside it. Lines keep
+to 80 columns, but for replay commands, which are never wrapped so that they can be copied.
+"""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.verdict import Outcome, Verdict
+from reports.findings import FindingReport
+from reports.matrix import Cell, MatrixBlock
+from reports.model import Report
+from reports.text import duration, plural, visible
+
+WIDTH: Final = 80
+FINDINGS_MAX: Final = 10
+ELSEWHERE_MAX: Final = 8
+COLUMNS_MAX: Final = 4
+"""Invariants side by side in one table of the matrix; more would not fit into 80 columns."""
+
+_TONES: Final = {"good": "bold green", "bad": "bold red", "unsure": "bold yellow"}
+_STYLES: Final = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.ERROR: "bold magenta",
+}
+_CELLS: Final = {
+    Outcome.HOLDS: ("✓", "holds", "green"),
+    Outcome.VIOLATED: ("✕", "violated", "bold red"),
+    Outcome.INCONCLUSIVE: ("?", "unsure", "yellow"),
+    Outcome.ERROR: ("!", "error", "bold magenta"),
+}
+
+
+def print_summary(
+    report: Report, console: Console, *, plain: bool = False, report_path: Path | str | None = None
+) -> None:
+    """Print the summary; its last lines are the verdict, the report's path and the replay command."""
+    _Printer(console, plain=plain).summary(report, report_path)
+
+
+def render(report: Report, *, plain: bool = True, color: bool = False, width: int = WIDTH) -> str:
+    """Return what `print_summary` prints on a terminal of that width."""
+    console = Console(
+        width=width,
+        record=False,
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        highlight=False,
+        legacy_windows=False,
+    )
+    with console.capture() as captured:
+        print_summary(report, console, plain=plain)
+    return captured.get()
+
+
+class _Printer:
+    """One summary on its way to one console."""
+
+    def __init__(self, console: Console, *, plain: bool) -> None:
+        self._console = console
+        self._plain = plain
+        self._width = min(WIDTH, console.width)
+
+    def summary(self, report: Report, report_path: Path | str | None) -> None:
+        for block in report.matrix:
+            self._block(block)
+        for finding in report.findings[:FINDINGS_MAX]:
+            self._finding(finding)
+        left = len(report.findings) - FINDINGS_MAX
+        if left > 0:
+            self._line(f"{left:,} more findings are in the report.")
+        self._flawed(report)
+        self._facts(report)
+        self._last(report, report_path)
+
+    def _line(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
+        """Print foreign text, wrapped, every part of it neutralised."""
+        text = Text(" " * indent)
+        for part in parts:
+            shown, style = (part, "") if isinstance(part, str) else part
+            text.append(visible(shown, 1000), "" if self._plain else style)
+        wrapped = text.wrap(self._console, self._width - indent, tab_size=1)
+        for at, line in enumerate(wrapped):
+            line.rstrip()
+            if at and indent:
+                line.pad_left(indent)
+            self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _copyable(self, label: str, value: str) -> None:
+        """Print one unwrapped line: paths and commands are there to be copied."""
+        self._console.print(Text(label + visible(value, 2000)), soft_wrap=True, highlight=False)
+
+    def _blank(self) -> None:
+        self._console.print()
+
+    def _block(self, block: MatrixBlock) -> None:
+        self._line((f"Patch {block.patch}  {block.priority}", "bold"))
+        for start in range(0, max(1, len(block.invariants)), COLUMNS_MAX):
+            columns = range(start, min(start + COLUMNS_MAX, len(block.invariants)))
+            heads = ["scenario", *(_head(*block.invariants[at], plain=self._plain) for at in columns)]
+            rows = [
+                [
+                    Text.assemble(
+                        visible(f"{row.scenario} {row.world} "),
+                        (row.verdict.value, "" if self._plain else _STYLES[row.verdict]),
+                    ),
+                    *(self._cell(row.cells[at]) for at in columns),
+                ]
+                for row in block.rows
+            ]
+            self._table(heads, rows)
+        self._blank()
+
+    def _table(self, heads: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+        if self._plain:
+            for row in rows:
+                self._line(row[0].plain)
+                for head, cell in zip(heads[1:], row[1:], strict=True):
+                    self._line(f"{head}: {cell.plain}", indent=2)
+            return
+        table = Table(box=SIMPLE_HEAD, width=self._width, pad_edge=False, show_edge=False)
+        for at, head in enumerate(heads):
+            table.add_column(Text(head), ratio=3 if at == 0 else 2, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
+
+    def _cell(self, cell: Cell | None) -> Text:
+        if cell is None:
+            return Text("-" if self._plain else "·")
+        symbol, word, style = _CELLS[cell.outcome]
+        share = f" {cell.count}/{cell.runs}" if cell.runs > 1 else ""
+        return Text(f"{word}{share}") if self._plain else Text(f"{symbol} {word}{share}", style)
+
+    def _finding(self, finding: FindingReport) -> None:
+        self._line((finding.verdict.value, _STYLES[finding.verdict]), "  ", (finding.title, "bold"))
+        seed = "" if finding.seed is None else f" · seed {finding.seed}"
+        self._line(finding.where + seed, indent=2)
+        self._line(finding.sentence, indent=2)
+        if finding.observed:
+            self._line(f"observed {finding.observed}, limit {finding.limit}", indent=2)
+        if finding.count is not None:
+            for label, text in (
+                ("count", f"{finding.count:,}"),
+                ("first", finding.first),
+                ("worst", finding.worst),
+                ("last", finding.last),
+            ):
+                self._line(f"{label:<6}{text}", indent=2)
+        for row in finding.rows:
+            mark = ">" if row.offending else " "
+            style = "red" if row.offending else ""
+            self._line(
+                (f"{mark}{row.time_s:9.3f} s  {row.actor}  {row.event}  {row.id}".rstrip(), style), indent=2
+            )
+        if finding.elsewhere:
+            seeds = ", ".join(str(other.seed) for other in finding.elsewhere[:ELSEWHERE_MAX])
+            more = " and more" if len(finding.elsewhere) > ELSEWHERE_MAX else ""
+            self._line(
+                f"in {len(finding.elsewhere) + 1} of {finding.runs} runs; other seeds {seeds}{more}", indent=2
+            )
+        if finding.replay:
+            self._copyable("  replay: ", finding.replay)
+        self._blank()
+
+    def _flawed(self, report: Report) -> None:
+        if not report.flawed:
+            return
+        caught = sum(flawed.caught for flawed in report.flawed)
+        self._line((f"Flawed variants: {caught} of {len(report.flawed)} caught", "bold"))
+        for flawed in report.flawed:
+            word, style = ("caught", "green") if flawed.caught else ("UNNOTICED", "bold red")
+            by = f" by {', '.join(flawed.by)}" if flawed.by else ""
+            self._line(
+                (word, style),
+                f"{by} in {plural(flawed.seeds, 'seed')}  {flawed.variant} ({flawed.scenario})",
+                indent=2,
+            )
+        self._blank()
+
+    def _facts(self, report: Report) -> None:
+        identity = report.identity
+        targets = ", ".join(f"{port}={target}" for port, target in identity.targets) or "none"
+        self._line(f"target {targets}; harness {report.session.harness_version}")
+        self._line(
+            f"world {', '.join(identity.worlds) or 'none'}; {plural(len(identity.seeds), 'seed')}; "
+            f"simulated {duration(identity.simulated_s)}; wall {duration(identity.wall_s)}"
+        )
+        for skipped in report.session.skipped:
+            self._line(f"skipped: {skipped}")
+        counts = ", ".join(f"{count:,} {what}" for what, count in report.headline.counts if count)
+        if counts:
+            self._line(counts)
+
+    def _last(self, report: Report, report_path: Path | str | None) -> None:
+        headline = report.headline
+        self._line((headline.word, _TONES[headline.tone]), f"  {headline.sentence}")
+        if report_path is not None:
+            self._copyable("report: ", str(report_path))
+        replay = next((finding.replay for finding in report.findings if finding.replay), "")
+        if replay:
+            self._copyable("replay: ", replay)
+
+
+def _head(identity: str, name: str, *, plain: bool) -> str:
+    """Return the head of a column, broken at hyphens rather than within words."""
+    if plain:
+        return f"{identity} {name}"
+    return "\n".join([visible(identity, 12), *textwrap.wrap(visible(name, 40), 12)])

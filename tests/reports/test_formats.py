@@ -1,0 +1,186 @@
+"""What every format owes: the finding, the replay command, determinism, and no harm from hostile text."""
+
+import dataclasses
+import html
+import re
+from pathlib import Path
+
+import pytest
+
+import reports
+from harness.errors import UsageError
+from harness.verdict import Row, Session, Verdict
+from reports import terminal
+from tests.reports import synthetic
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "]]> <!-- ${7*7} {{ 7*7 }}",
+    "\x1b[31mred\x1b]0;title\x07",
+    "\u202egnp.exe\u2066",
+    "null\x00byte\ufffe\ud800",
+    "| a | b |\n|---|---|\n# h1 `x` ``` [l](javascript:1) @user",
+    "x" * 1_000_000,
+)
+FENCED = re.compile(r"^(`{3,})sh\n.*?\n\1$", re.MULTILINE | re.DOTALL)
+"""A code block of Markdown: what is inside is shown as it is."""
+ALL = [*reports.FORMATS, "terminal", "plain"]
+
+
+def rendered(name: str, session: Session) -> str:
+    """Return the session in that format."""
+    report = reports.build(session, synthetic.histories(session))
+    if name in reports.FORMATS:
+        return reports.FORMATS[name].render(report)
+    return terminal.render(report, plain=name == "plain", color=name == "terminal")
+
+
+def hostile_session(text: str) -> Session:
+    """A failing session with that text wherever a target can put one."""
+    run = synthetic.run(Verdict.FAIL)
+    finding = synthetic.finding(sentence=text, identity=text)
+    finding = dataclasses.replace(
+        finding, rows=(*finding.rows, Row(time_s=1.0, actor=text, event=text, id=text))
+    )
+    invariant = dataclasses.replace(run.invariants[0], name=text, statement=text, unit=text, finding=finding)
+    run = dataclasses.replace(
+        run,
+        title=text,
+        scenario=text[:5000],
+        priority=text,
+        target={text: text},
+        replay=text,
+        invariants=(invariant,),
+        needs=(dataclasses.replace(run.needs[0], text=text, met=False),),
+        faults=(
+            dataclasses.replace(run.faults[0], name=text, mode=text, on=text, bit=False, evidence={text: 1}),
+        ),
+        metrics={text: 1.0},
+        errors=(text,),
+    )
+    flawed = (dataclasses.replace(synthetic.flawed()[0], variant=text, by=(text,)),)
+    return synthetic.session(run, flawed=flawed, skipped=(text,), environment={text: text})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_finding_and_replay_are_in_every_format(name: str) -> None:
+    """A reader of any one format learns what failed and how to see it again."""
+    session = synthetic.sessions()["fail"]
+    text = rendered(name, session)
+    words = re.sub(r"\s+", " ", html.unescape(text))
+    assert synthetic.SENTENCE in words
+    assert session.runs[0].replay in words
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("case", synthetic.sessions())
+def test_every_case_renders_the_same_twice(name: str, case: str) -> None:
+    """Whatever a session came to, every format shows it, and the same session gives the same bytes."""
+    first = rendered(name, synthetic.sessions()[case])
+    assert first
+    assert first == rendered(name, synthetic.sessions()[case])
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
+def test_hostile_text_stays_text(name: str, text: str) -> None:
+    """No control, bidi or null character of a payload survives; a megabyte is cut (JSON keeps it, escaped)."""
+    shown = rendered(name, hostile_session(text))
+    shown.encode("utf-8")
+    foreign = shown.replace("\x1b[", "") if name == "terminal" else shown
+    forbidden = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+    assert forbidden.search(foreign) is None
+    if name == "terminal":
+        styles = {"0", "1", "31", "32", "33", "35", "1;31", "1;32", "1;33", "1;35"}
+        assert set(re.findall(r"\x1b\[([0-9;]*)m", shown)) <= styles
+        assert shown.count("\x1b") == len(re.findall(r"\x1b\[[0-9;]*m", shown))
+    if name != "json":
+        assert len(shown) < 1_000_000
+    if name == "md":
+        shown = FENCED.sub("", shown)
+    if name in {"html", "junit", "md"}:
+        assert "<script>alert" not in shown
+        assert "<img" not in shown
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("case", synthetic.sessions())
+def test_terminal_keeps_to_80_columns(case: str, *, plain: bool) -> None:
+    """No line but one to be copied is longer than 80 columns."""
+    session = synthetic.sessions()[case]
+    text = terminal.render(reports.build(session, {}), plain=plain)
+    long = [line for line in text.splitlines() if len(line) > 80]
+    assert [line for line in long if not line.strip().startswith("replay: ")] == []
+
+
+def test_plain_terminal_is_ascii() -> None:
+    """The plain variant needs no more than ASCII when the names are ASCII."""
+    session = synthetic.sessions()["fail"]
+    assert terminal.render(reports.build(session, {}), plain=True).replace("·", "").isascii()
+
+
+def test_last_lines_are_verdict_report_and_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person does next stands at the end: the verdict, where the report is, how to replay."""
+    from rich.console import Console
+
+    session = synthetic.sessions()["fail"]
+    report = reports.build(session, {})
+    reports.print_summary(report, Console(width=80), report_path="reports/out/x/report.html")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3].startswith("NOT READY")
+    assert lines[-2:] == ["report: reports/out/x/report.html", f"replay: {session.runs[0].replay}"]
+
+
+def test_no_color_gives_no_colour(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under NO_COLOR a terminal gets no colour sequence; without it, it does."""
+    from rich.console import Console
+
+    report = reports.build(synthetic.sessions()["fail"], {})
+    colours = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    reports.print_summary(report, Console(force_terminal=True))
+    assert colours.search(capsys.readouterr().out)
+    monkeypatch.setenv("NO_COLOR", "1")
+    reports.print_summary(report, Console(force_terminal=True))
+    assert colours.search(capsys.readouterr().out) is None
+
+
+def test_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Files have their names, no temporary file is left, and an unknown format is refused before any is written."""
+    report = reports.build(synthetic.sessions()["pass"], {})
+    with pytest.raises(UsageError, match="did you mean 'html'"):
+        reports.write(report, tmp_path, ["json", "htm"])
+    assert list(tmp_path.iterdir()) == []
+    paths = reports.write(report, tmp_path / "out", ["md", "json"])
+    assert [path.name for path in paths] == ["summary.md", "report.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.json", "summary.md"]
+
+
+def test_a_renderer_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When writing fails half-way, the former report stays and no temporary file does."""
+    report = reports.build(synthetic.sessions()["pass"], {})
+    (tmp_path / "report.json").write_text("old")
+    monkeypatch.setattr(reports.Renderer, "render", lambda self, report: "\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        reports.write(report, tmp_path, ["json"])
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert (tmp_path / "report.json").read_text() == "old"
+
+
+def test_markdown_tables_cannot_be_broken() -> None:
+    """Every row of every table has as many cells as its head, whatever the names hold."""
+    for text in HOSTILE:
+        lines = FENCED.sub("", rendered("md", hostile_session(text))).splitlines()
+        columns = None
+        for line in lines:
+            if not line.startswith("|"):
+                columns = None
+                continue
+            cells = line.count("|") - 1
+            columns = columns or cells
+            assert cells == columns, line
+        assert not any(re.search(r"<(?!br>)", line) for line in lines)

@@ -1,0 +1,131 @@
+"""The model: what word a session earns, how seeds fold into findings, and that it is the same every time."""
+
+import pytest
+
+import reports
+from harness.errors import HistoryError
+from harness.history.events import Event
+from harness.verdict import Outcome, Verdict
+from tests.reports import synthetic
+
+WORDS = {
+    "pass": "READY",
+    "fail": "NOT READY",
+    "inconclusive": "INCONCLUSIVE",
+    "error": "ERROR",
+    "interrupted": "INTERRUPTED",
+    "empty": "INCONCLUSIVE",
+    "unnoticed": "INCONCLUSIVE",
+    "regression": "NOT READY",
+    "single": "PASS",
+    "campaign": "NOT READY",
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_the_word_of_the_verdict(case: str) -> None:
+    """READY is said of a gate that passed with exit code 0, and of nothing else."""
+    session = synthetic.sessions()[case]
+    assert reports.build(session, {}).headline.word == WORDS[case]
+
+
+def test_interrupted_pass_is_not_ready() -> None:
+    """A gate cut short is never READY, whatever its runs came to so far."""
+    session = synthetic.session(synthetic.run(), exit_code=2)
+    assert session.verdict is Verdict.PASS
+    assert reports.build(session, {}).headline.word == "INTERRUPTED"
+
+
+def test_seeds_fold_into_one_finding() -> None:
+    """Ten failing seeds of one invariant are one finding, told once, with nine other seeds to replay."""
+    report = reports.build(synthetic.sessions()["campaign"], {})
+    [finding] = report.findings
+    assert finding.seed == 49
+    assert [other.seed for other in finding.elsewhere] == list(range(99, 500, 50))
+    assert finding.runs == 500
+    [block] = report.matrix
+    cell = block.rows[0].cells[0]
+    assert cell is not None
+    assert (cell.outcome, cell.count, cell.runs) == (Outcome.VIOLATED, 10, 500)
+
+
+def test_only_the_drawn_history_is_loaded() -> None:
+    """A campaign over 500 seeds reads one history: that of its first failing run."""
+    asked: list[str] = []
+
+    def load(path: str) -> None:
+        asked.append(path)
+
+    reports.build(synthetic.sessions()["campaign"], load)
+    assert asked == ["histories/redis-outage-sim-49.jsonl"]
+
+
+def test_unreadable_history_is_said() -> None:
+    """A history that cannot be read costs the charts, not the report."""
+
+    def load(path: str) -> synthetic.History:
+        raise HistoryError(f"{path}: cut short")
+
+    [scenario] = reports.build(synthetic.session(synthetic.run()), load).scenarios
+    assert scenario.timeline is None
+    assert "cut short" in scenario.note
+
+
+@pytest.mark.parametrize(
+    ("case", "title", "verdict"),
+    [
+        ("fail", "EB1 no-acked-loss", Verdict.FAIL),
+        ("inconclusive", "Unmet need", Verdict.INCONCLUSIVE),
+        ("error", "Harness error", Verdict.ERROR),
+        ("unnoticed", "Flawed variant unnoticed: event_bus:live_overtakes_buffered", Verdict.INCONCLUSIVE),
+        ("empty", "Nothing ran", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_whatever_shuts_the_gate_is_a_finding(case: str, title: str, verdict: Verdict) -> None:
+    """Each reason for which a gate stays shut is named as a finding."""
+    findings = reports.build(synthetic.sessions()[case], {}).findings
+    assert [(finding.title, finding.verdict) for finding in findings] == [(title, verdict)]
+
+
+def test_failed_first() -> None:
+    """Violations come before errors, errors before what could not be judged."""
+    session = synthetic.session(
+        synthetic.run(Verdict.INCONCLUSIVE, scenario="a"),
+        synthetic.run(Verdict.ERROR, scenario="b"),
+        synthetic.run(Verdict.FAIL, scenario="c"),
+    )
+    order = [finding.verdict for finding in reports.build(session, {}).findings]
+    assert order == [Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE]
+
+
+def test_a_long_finding_keeps_its_offending_rows() -> None:
+    """A timeline of 200 rows is cut to 25, and the late offending row is not what is cut."""
+    told = synthetic.finding(rows=200)
+    run = synthetic.run(Verdict.FAIL)
+    invariants = (synthetic.dataclasses.replace(run.invariants[0], finding=told), *run.invariants[1:])
+    session = synthetic.session(synthetic.dataclasses.replace(run, invariants=invariants))
+    [finding] = reports.build(session, {}).findings
+    assert len(finding.rows) == 25
+    assert finding.rows[-1] == told.rows[-1]
+    assert finding.rows_cut == 175
+
+
+def test_excerpt_shows_the_offending_events() -> None:
+    """The excerpt surrounds the first offending row, marks its id and counts every event that it cut."""
+    session = synthetic.session(synthetic.run(Verdict.FAIL))
+    histories = synthetic.histories(session)
+    [scenario] = reports.build(session, histories).scenarios
+    [told] = scenario.excerpts
+    events: list[Event] = histories["histories/redis-outage-sim-7.jsonl"].events
+    cut = told.excerpt
+    assert len(cut.rows) == 40
+    assert cut.before + len(cut.rows) + cut.samples + cut.after == len(events)
+    assert cut.rows[0].time_s <= 30.021 <= cut.rows[-1].time_s
+
+
+def test_same_session_same_report() -> None:
+    """Building twice gives equal models."""
+    session = synthetic.sessions()["fail"]
+    assert reports.build(session, synthetic.histories(session)) == reports.build(
+        session, synthetic.histories(session)
+    )
