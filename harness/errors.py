@@ -1,13 +1,13 @@
 """Every error the harness raises on purpose.
 
-    HarnessError
-    +-- UsageError            the person's input is wrong; exit code 4; carries a one-line text, maybe a hint
-    +-- NothingSelectedError  the selection matched nothing; exit code 5
-    +-- WorldError            a world could not do what was asked (a server did not start, a host is unknown)
-    |   +-- EscapeError       code under test tried to leave the sim world (thread, blocking sleep, real socket)
-    |   +-- DeadlockError     nothing is runnable and no timer is armed in the sim world
-    |   +-- BudgetError       a run went past its budget of steps or time
-    +-- HistoryError          a stored history cannot be read, or does not belong to the scenario
+HarnessError
++-- UsageError            the person's input is wrong; exit code 4; carries a one-line text, maybe a hint
++-- NothingSelectedError  the selection matched nothing; exit code 5
++-- WorldError            a world could not do what was asked (a server did not start, a host is unknown)
+|   +-- EscapeError       code under test tried to leave the sim world (thread, blocking sleep, real socket)
+|   +-- DeadlockError     nothing is runnable and no timer is armed in the sim world
+|   +-- BudgetError       a run went past its budget of steps or time
++-- HistoryError          a stored history cannot be read, or does not belong to the scenario
 """
 
 import difflib

@@ -74,7 +74,9 @@ def _stale(header: RunStarted, planned: tuple[PlannedFault, ...]) -> list[str]:
     """A history is judged by the plan it was made under; a scenario edited since is another scenario."""
     if header.plan == [one.as_fields() for one in planned]:
         return []
-    return [f"scenario {header.scenario} has changed since this history was made: its plan for seed {header.seed} differs"]
+    return [
+        f"scenario {header.scenario} has changed since this history was made: its plan for seed {header.seed} differs"
+    ]
 
 
 def _failed_hosts(history: History) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import __version__
-from harness.errors import HarnessError
+from harness.errors import HarnessError, HistoryError
 from harness.history.events import SCHEMA, Event, RunEnded, RunStarted
 from harness.history.history import History
 from harness.history.store import Store, load
@@ -60,7 +60,7 @@ class Order:
 
 
 def run(order: Order, *, keep_history: bool = True) -> RunResult:
-    """Make the run and judge it. Never raises for what happens inside; `KeyboardInterrupt` becomes an errored result."""
+    """Make the run and judge it. Never raises for what happens inside; Ctrl-C becomes a result that says so."""
     began = time.perf_counter()
     profile = order.scenario.profile(order.profile)
     tape = Tape(order.seed)
@@ -101,7 +101,7 @@ def check(path: Path, scenarios: Mapping[str, Scenario]) -> RunResult:
     header = history.header
     scenario = scenarios.get(header.scenario)
     if scenario is None or header.profile not in scenario.profiles:
-        raise HarnessError(f"{path}: made by scenario {header.scenario!r} ({header.profile}), which is not known here")
+        raise HistoryError(f"{path}: made by scenario {header.scenario!r} ({header.profile}), which is not known here")
     order = Order(
         scenario=scenario,
         profile=header.profile,
@@ -112,9 +112,7 @@ def check(path: Path, scenarios: Mapping[str, Scenario]) -> RunResult:
     )
     last = history.events[-1]
     digest = last.trace_digest if isinstance(last, RunEnded) else None
-    return _result(
-        order, history, judge(history, scenario), digest=digest, simulated_s=None, wall_s=None, path=path
-    )
+    return _result(order, history, judge(history, scenario), digest=digest, simulated_s=None, wall_s=None, path=path)
 
 
 def _result(

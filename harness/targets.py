@@ -11,7 +11,7 @@ from harness.scenario import Scenario
 
 
 def resolve(path: str) -> Callable[..., Any]:
-    """Import `package.module:attribute` and return the callable. Raises `UsageError` in one line for whatever is wrong."""
+    """Import `package.module:attribute`. Raises `UsageError`, in one line, for whatever is wrong with it."""
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"target {path!r} is not of the form package.module:factory")
@@ -26,14 +26,14 @@ def resolve(path: str) -> Callable[..., Any]:
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         raise unknown_name(f"attribute of {module_name}", attribute, names)
-    factory = getattr(module, attribute)
+    factory: Callable[..., Any] = getattr(module, attribute)
     if not callable(factory):
         raise UsageError(f"target {path!r} is not callable")
-    return factory  # type: ignore[no-any-return] - whatever was named; its shape is the port's business
+    return factory
 
 
 def choose(scenario: Scenario, wanted: Sequence[str]) -> dict[str, str]:
-    """Return the factory path behind each port of the scenario, given `PORT=module:factory` or `PORT:variant` wishes."""
+    """Return the factory behind each port, given wishes like `PORT=module:factory` or `PORT:variant`."""
     chosen = dict(scenario.ports)
     for wish in wanted:
         port, factory = _split(scenario, wish)

@@ -9,7 +9,7 @@ from typing import Any
 class Verdict(StrEnum):
     """What a run, or a gate, comes to."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a verdict
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     ERROR = "ERROR"
@@ -137,7 +137,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlawedResult:
-    """One flawed variant: was it caught, by what, and how many seeds that took. `expected` is the invariant meant for it."""
+    """One flawed variant: was it caught, by what, in how many seeds. `expected`: the invariants meant for it."""
 
     variant: str
     scenario: str

@@ -112,7 +112,7 @@ def _payload(host: Host, number: int, event_type: str) -> dict[str, Any]:
         "type": event_type,
         "order_id": (1 << 53) + number,
         "price": f"{number % 997}.{number % 100:02d}",
-        "note": "Köln \N{SNOWMAN} \"quoted\" \\ \n",
+        "note": 'Köln \N{SNOWMAN} "quoted" \\ \n',
         "legs": [{"qty": 0.1 * (number % 7), "open": number % 2 == 0}, None],
         "pad": "x" * host.params["pad_bytes"],
     }

@@ -1,8 +1,9 @@
 """Patch 1: Redis is gone for 60 to 120 s while events keep coming, and the publisher is killed in the middle of it."""
 
+from harness.invariants.needs import at_least
+
 from harness.dependencies.redis import faults as redis
 from harness.faults import process
-from harness.invariants.needs import at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.event_bus_hosts import consumer, publisher
@@ -23,7 +24,10 @@ SCENARIO = Scenario(
                 during(between(seconds(45), seconds(75)), between(ms(500), seconds(3)), process.kill("publisher")),
             ),
             settle_ns=seconds(30),
-            needs=(at_least(1_000, "publish", outcome="ok", inside="redis.outage"), at_least(3_000, "publish", outcome="ok")),
+            needs=(
+                at_least(1_000, "publish", outcome="ok", inside="redis.outage"),
+                at_least(3_000, "publish", outcome="ok"),
+            ),
         ),
         "short": Profile(
             hosts=(publisher(rate=100, drain_ns=seconds(2)), consumer()),
@@ -32,7 +36,10 @@ SCENARIO = Scenario(
                 during(between(ms(3_500), ms(4_500)), ms(500), process.kill("publisher")),
             ),
             settle_ns=seconds(8),
-            needs=(at_least(200, "publish", outcome="ok", inside="redis.outage"), at_least(600, "publish", outcome="ok")),
+            needs=(
+                at_least(200, "publish", outcome="ok", inside="redis.outage"),
+                at_least(600, "publish", outcome="ok"),
+            ),
         ),
     },
     invariants=INVARIANTS,

@@ -45,7 +45,9 @@ class HostFault:
             isinstance(event, HostChanged) and event.actor == self.on and event.change == change
             for event in history.between(window.start_ns, window.end_ns)
         )
-        worked = sum(isinstance(event, Invoke) and event.actor == self.on for event in history.between(0, window.start_ns))
+        worked = sum(
+            isinstance(event, Invoke) and event.actor == self.on for event in history.between(0, window.start_ns)
+        )
         cut_short = sum(
             operation.actor == self.on
             and operation.start_ns <= window.start_ns

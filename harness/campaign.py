@@ -1,0 +1,241 @@
+"""Many runs: over seeds, over flawed variants, over processes.
+
+Sim runs are handed to worker processes when there is more than one job. Real runs stay in this process, one at a
+time and with nothing beside them, because their timings mean something. A worker ends by itself when this process
+dies, however it dies.
+"""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from multiprocessing.connection import wait as wait_for
+from typing import Protocol, TypeAlias
+
+from harness.runner import INTERRUPTED, Order, run
+from harness.scenario import FlawedVariant
+from harness.verdict import FlawedResult, Outcome, RunResult, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunt:
+    """Run a flawed variant over successive seeds until one of its invariants catches it, at most `seeds` of them."""
+
+    order: Order
+    variant: FlawedVariant
+    seeds: int
+
+    def __str__(self) -> str:
+        return f"{self.order.scenario.name} [{self.order.world}] {self.variant.label}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Single:
+    """One run. `keep_history` is False where a campaign would fill the disk; what does not pass is kept anyway."""
+
+    order: Order
+    keep_history: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.order.scenario.name} [{self.order.world}] seed {self.order.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twice:
+    """Run the same seed twice and compare: same history, same trace, or the world is not deterministic."""
+
+    order: Order
+
+    def __str__(self) -> str:
+        return f"{self.order.scenario.name} [{self.order.world}] seed {self.order.seed}, twice"
+
+
+Job: TypeAlias = Single | Hunt | Twice
+Result: TypeAlias = RunResult | FlawedResult
+
+
+class Progress(Protocol):
+    """Is told what happens, as it happens."""
+
+    def began(self, job: Job) -> None:
+        """A job was started."""
+
+    def ended(self, job: Job, result: Result) -> None:
+        """A job came to a result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far a campaign may go: worker processes, wall seconds for starting work, stop at the first failure or not."""
+
+    jobs: int = 1
+    budget_s: float | None = None
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a campaign came to. `skipped` names the jobs that were never started, and why."""
+
+    runs: tuple[RunResult, ...]
+    flawed: tuple[FlawedResult, ...]
+    skipped: tuple[str, ...]
+    interrupted: bool
+
+
+def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
+    """Do every job, in order of its list, within the limits. Ctrl-C ends it with what there is so far."""
+    ledger = _Ledger(limits)
+    sim = [job for job in jobs if job.order.world == "sim"]
+    real = [job for job in jobs if job.order.world == "real"]
+    try:
+        in_workers = limits.jobs > 1 and len(sim) > 1
+        for job, result in (
+            _in_workers(sim, limits.jobs, ledger, progress) if in_workers else _here(sim, ledger, progress)
+        ):
+            ledger.note(job, result)
+            progress.ended(job, result)
+        for job, result in _here(real, ledger, progress):
+            ledger.note(job, result)
+            progress.ended(job, result)
+    except KeyboardInterrupt:
+        ledger.interrupted = True
+    return ledger.done(jobs)
+
+
+def perform(job: Job) -> Result:
+    """Do one job, in whichever process this is."""
+    match job:
+        case Single():
+            return run(job.order, keep_history=job.keep_history)
+        case Twice():
+            return _twice(job.order)
+        case Hunt():
+            return _hunt(job)
+
+
+def _twice(order: Order) -> RunResult:
+    first = run(order)
+    first_bytes = order.history_path.read_bytes()
+    again = run(order)
+    if first.trace_digest == again.trace_digest and first_bytes == order.history_path.read_bytes():
+        return again
+    text = f"not deterministic: seed {order.seed} gave trace {first.trace_digest}, then {again.trace_digest}"
+    return replace(again, verdict=Verdict.ERROR, errors=(text, *again.errors))
+
+
+def _hunt(hunt: Hunt) -> FlawedResult:
+    last: RunResult | None = None
+    tried = 0
+    for seed in range(hunt.order.seed, hunt.order.seed + hunt.seeds):
+        tried += 1
+        last = run(replace(hunt.order, seed=seed), keep_history=False)
+        if INTERRUPTED in last.errors:
+            raise KeyboardInterrupt
+        violated = tuple(one.id for one in last.invariants if one.verdict is Outcome.VIOLATED)
+        if set(violated) & set(hunt.variant.caught_by):
+            return _flawed(hunt, tried, caught=True, by=violated, example=last)
+        if last.verdict is Verdict.ERROR:
+            break
+    return _flawed(hunt, tried, caught=False, by=(), example=last)
+
+
+def _flawed(hunt: Hunt, seeds: int, *, caught: bool, by: tuple[str, ...], example: RunResult | None) -> FlawedResult:
+    return FlawedResult(
+        variant=hunt.variant.label,
+        scenario=hunt.order.scenario.name,
+        world=hunt.order.world,
+        expected=hunt.variant.caught_by,
+        caught=caught,
+        by=by,
+        seeds=seeds,
+        example=example,
+    )
+
+
+class _Ledger:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._began = time.monotonic()
+        self._results: dict[int, Result] = {}
+        self._stop = ""
+        self.interrupted = False
+
+    def may_start(self) -> bool:
+        """Is there still time and reason to start another job?"""
+        budget = self._limits.budget_s
+        if not self._stop and budget is not None and time.monotonic() - self._began > budget:
+            self._stop = f"time budget of {budget:g} s spent"
+        return not self._stop
+
+    def note(self, job: Job, result: Result) -> None:
+        """Keep a result."""
+        self._results[id(job)] = result
+        if isinstance(result, RunResult):
+            if INTERRUPTED in result.errors:
+                raise KeyboardInterrupt
+            if self._limits.fail_fast and result.verdict is not Verdict.PASS:
+                self._stop = f"stopped at the first run that did not pass ({job})"
+
+    def done(self, jobs: Sequence[Job]) -> Done:
+        """Return everything, in the order in which the jobs were listed."""
+        results = [self._results[id(job)] for job in jobs if id(job) in self._results]
+        why = "interrupted" if self.interrupted else self._stop
+        return Done(
+            runs=tuple(result for result in results if isinstance(result, RunResult)),
+            flawed=tuple(result for result in results if isinstance(result, FlawedResult)),
+            skipped=tuple(f"{job}: {why}" for job in jobs if id(job) not in self._results),
+            interrupted=self.interrupted,
+        )
+
+
+def _here(jobs: Sequence[Job], ledger: _Ledger, progress: Progress) -> Iterator[tuple[Job, Result]]:
+    for job in jobs:
+        if not ledger.may_start():
+            return
+        progress.began(job)
+        yield job, perform(job)
+
+
+def _in_workers(jobs: Sequence[Job], workers: int, ledger: _Ledger, progress: Progress) -> Iterator[tuple[Job, Result]]:
+    """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
+    waiting = list(reversed(jobs))
+    running: dict[Future[Result], Job] = {}
+    pool = ProcessPoolExecutor(
+        max_workers=workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_end_with_parent,
+    )
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers and ledger.may_start():
+                job = waiting.pop()
+                progress.began(job)
+                running[pool.submit(perform, job)] = job
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        processes = list((pool._processes or {}).values())  # noqa: SLF001 - there is no public way to end a busy worker
+        pool.shutdown(wait=False, cancel_futures=True)
+        if running:
+            for process in processes:
+                process.terminate()
+        for process in processes:
+            process.join()
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when its parent dies, SIGKILL included: a queue alone would let it wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch(sentinel: int, leave: Callable[[int], None]) -> None:
+        wait_for([sentinel])
+        leave(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel, os._exit), daemon=True).start()

@@ -1,0 +1,51 @@
+"""`harness list`: what there is to run."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.config import load_config
+from harness.registry import discover, select
+from harness.scenario import Scenario
+
+
+@click.command(name="list")
+@click.option("-k", "keyword", metavar="TEXT", help="Only scenarios whose name contains TEXT, or matches it as a glob.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def command(keyword: str | None, *, as_json: bool) -> int:
+    """Show the scenarios: patch, priority, faults, invariants, flawed variants."""
+    scenarios = select(discover(load_config(Path.cwd()).scenarios), (), keyword)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([_fields(one) for one in scenarios], indent=2))
+        return 0
+    for one in scenarios:
+        fields = _fields(one)
+        click.echo(f"{one.name}  (patch {one.patch}, {one.priority})")
+        click.echo(f"  {one.title}")
+        for label in ("ports", "faults", "invariants", "flawed", "profiles"):
+            _wrapped(label, fields[label])
+        click.echo()
+    return 0
+
+
+def _fields(scenario: Scenario) -> dict[str, Any]:
+    steps = [step for profile in scenario.profiles.values() for step in profile.schedule]
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "patch": scenario.patch,
+        "priority": scenario.priority,
+        "ports": [f"{port}={factory}" for port, factory in scenario.ports.items()],
+        "faults": list(dict.fromkeys(f"{step.fault.name} ({mode})" for step in steps for mode in step.fault.modes)),
+        "invariants": [f"{one.id} {one.name}" for one in scenario.invariants],
+        "flawed": [one.label for one in scenario.flawed],
+        "profiles": list(scenario.profiles),
+    }
+
+
+def _wrapped(label: str, values: list[str]) -> None:
+    text = click.wrap_text(", ".join(values), width=79, initial_indent=f"  {label:<11}", subsequent_indent=" " * 13)
+    click.echo(text)

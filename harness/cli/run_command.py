@@ -1,0 +1,111 @@
+"""`harness run`: named scenarios, one world, some seeds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from harness.campaign import Job, Single
+from harness.cli.config import Config, load_config
+from harness.cli.options import check_redis, limit_options, output_options
+from harness.errors import unknown_name
+from harness.gate import DEFAULT_PROFILE
+from harness.registry import discover, select
+from harness.runner import Order
+from harness.scenario import Scenario
+from harness.targets import choose, resolve
+from harness.world.base import WorldKind
+from harness.worlds import Options
+
+_KEEP_HISTORIES = 20
+"""Beyond this many seeds only the histories of runs that do not pass are kept: a campaign would fill the disk."""
+
+
+@click.command(name="run")
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option("--world", default="sim", show_default=True, envvar="HARNESS_WORLD", help="sim or real.")
+@click.option("--profile", help="Size of the scenario: full or short. Default: full in sim, short in real.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    envvar="HARNESS_SEED",
+    help="First seed.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    envvar="HARNESS_SEEDS",
+    help="How many seeds.",
+)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="PORT=MODULE:FACTORY",
+    help="Code under test; or PORT:VARIANT for a flawed one.",
+)
+@click.option("-k", "keyword", metavar="TEXT", help="Only scenarios whose name contains TEXT, or matches it as a glob.")
+@limit_options
+@output_options
+def command(
+    names: tuple[str, ...],
+    world: str,
+    profile: str | None,
+    seed: int,
+    seeds: int,
+    keyword: str | None,
+    **rest: Any,
+) -> int:
+    """Run scenarios against the reference, or against a target of your own, and judge them.
+
+    Without a name, all scenarios run. The last line says the verdict; the run folder holds the reports and histories.
+    """
+    from harness.cli.work import do, limits_of, show_of, stable_interpreter
+
+    config = load_config(Path.cwd())
+    if world not in get_args(WorldKind):
+        raise unknown_name("world", world, get_args(WorldKind))
+    kind: WorldKind = "sim" if world == "sim" else "real"
+    chosen = select(discover(config.scenarios), names, keyword)
+    wanted = {one.name: _targets(one, config, rest["targets"]) for one in chosen}
+    for targets in wanted.values():
+        for path in targets.values():
+            resolve(path)
+    sizes = {one.name: profile or DEFAULT_PROFILE[kind] for one in chosen}
+    for one in chosen:
+        one.profile(sizes[one.name])
+    options = Options(redis=check_redis(rest["redis"]))
+
+    def jobs(folder: Path) -> list[Job]:
+        return [
+            Single(
+                order=Order(
+                    scenario=one,
+                    profile=sizes[one.name],
+                    world=kind,
+                    seed=number,
+                    targets=wanted[one.name],
+                    folder=folder,
+                    label="reference" if wanted[one.name] == one.ports else "target",
+                    options=options,
+                ),
+                keep_history=seeds <= _KEEP_HISTORIES or number == seed,
+            )
+            for one in chosen
+            for number in range(seed, seed + seeds)
+        ]
+
+    if kind == "sim":
+        stable_interpreter()
+    return do(jobs, limits_of(rest), show_of(rest, config))
+
+
+def _targets(scenario: Scenario, config: Config, wishes: Sequence[str]) -> dict[str, str]:
+    """Flags win over the project's own targets, which are for whichever scenario has the port."""
+    own = [f"{port}={factory}" for port, factory in config.targets.items() if port in scenario.ports]
+    return choose(scenario, [*own, *wishes])

@@ -1,0 +1,119 @@
+"""What `run` and `gate` share: do the jobs with progress, write the reports, say the verdict."""
+
+import importlib
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from rich.console import Console
+
+from harness.campaign import Job, Limits, conduct
+from harness.cli.config import Config
+from harness.cli.folder import RunFolder, make_run_folder, point_latest
+from harness.cli.progress import showing
+from harness.gate import session
+from harness.verdict import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """What is shown and written."""
+
+    out: Path
+    formats: tuple[str, ...]
+    as_json: bool
+    plain: bool
+    no_color: bool
+    quiet: bool
+    verbose: bool
+
+    def console(self, *, stderr: bool) -> Console:
+        """Return the console for results (stdout) or progress (stderr)."""
+        colour = None if not (self.no_color or self.plain) else False
+        return Console(stderr=stderr, no_color=colour is False or None, highlight=False, soft_wrap=False)
+
+
+def show_of(flags: Mapping[str, Any], config: Config) -> Show:
+    """Return what the flags of `output_options` ask for."""
+    return Show(
+        out=flags["out"] or config.out,
+        formats=flags["formats"],
+        as_json=flags["as_json"],
+        plain=flags["plain"],
+        no_color=flags["no_color"],
+        quiet=flags["quiet"],
+        verbose=flags["verbose"],
+    )
+
+
+def limits_of(flags: Mapping[str, Any]) -> Limits:
+    """Return what the flags of `limit_options` ask for."""
+    return Limits(jobs=flags["jobs"], budget_s=flags["time_budget"], fail_fast=flags["fail_fast"])
+
+
+def stable_interpreter() -> None:
+    """Start this process anew where its hash seed would make sim runs differ from one process to the next."""
+    from harness.world.sim.identity import ensure_stable_interpreter
+
+    ensure_stable_interpreter()
+
+
+def do(
+    make_jobs: Callable[[Path], Sequence[Job]],
+    limits: Limits,
+    show: Show,
+    *,
+    after: Callable[[Session], None] | None = None,
+) -> int:
+    """Do the jobs, report, tell `after` of the result, and return the exit code."""
+    folder = make_run_folder(show.out)
+    jobs = make_jobs(folder.path)
+    with _terminable():
+        with showing(
+            show.console(stderr=True),
+            jobs,
+            quiet=show.quiet or show.as_json,
+            plain=show.plain,
+            verbose=show.verbose,
+        ) as progress:
+            done = conduct(jobs, limits, progress)
+        result = session(done, command=sys.argv[1:], started_utc=folder.started_utc)
+        tell(result, show, folder)
+    if after is not None:
+        after(result)
+    return result.exit_code
+
+
+def tell(result: Session, show: Show, folder: RunFolder | None = None) -> None:
+    """Write the reports (when there is a folder for them) and print the verdict on stdout."""
+    reports: Any = importlib.import_module("reports")  # found by name: the harness does not depend on it
+    report = reports.build(result)
+    written: list[Path] = []
+    if folder is not None:
+        written = reports.write(report, folder.path, show.formats)
+        point_latest(folder)
+    if show.as_json:
+        click.echo(reports.as_json(report))
+    else:
+        reports.print_summary(report, show.console(stderr=False), quiet=show.quiet, files=written)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the work as Ctrl-C does: faults healed, children stopped, history kept, reports written."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,130 @@
+"""The gate: everything there is, in both worlds, flawed variants included, and one verdict over it.
+
+A flawed variant that nobody catches leaves its invariant unproven, so the gate is INCONCLUSIVE, like a need unmet.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from platform import platform, python_version
+from typing import Final
+
+from harness import __version__
+from harness.campaign import Done, Hunt, Job, Single, Twice
+from harness.runner import Order
+from harness.scenario import Scenario
+from harness.targets import choose
+from harness.verdict import EXIT_CODES, EXIT_HARNESS_ERROR, EXIT_INTERRUPTED, Session, Verdict, worst
+from harness.world.base import WorldKind
+from harness.worlds import Options
+
+DEFAULT_PROFILE: Final[dict[WorldKind, str]] = {"sim": "full", "real": "short"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePolicy:
+    """How much a gate does: seeds per scenario and world, and how many seeds a flawed variant may take to be caught.
+
+    In the real world, where a run costs its own length, only the variants in `real_variants` are hunted.
+    """
+
+    sim_seeds: int = 20
+    real_seeds: int = 2
+    hunt_seeds: int = 20
+    real_variants: tuple[str, ...] = ("planned",)
+    worlds: tuple[WorldKind, ...] = ("sim", "real")
+
+
+def gate_jobs(scenarios: Sequence[Scenario], policy: GatePolicy, folder: Path, options: Options) -> list[Job]:
+    """Return every job of a gate over these scenarios: the reference first, then the proofs that it could fail."""
+    jobs: list[Job] = []
+    for world in policy.worlds:
+        for scenario in scenarios:
+            jobs += _reference_jobs(scenario, world, policy, folder, options)
+        for scenario in scenarios:
+            jobs += _hunt_jobs(scenario, world, policy, folder, options)
+    return jobs
+
+
+def _reference_jobs(
+    scenario: Scenario, world: WorldKind, policy: GatePolicy, folder: Path, options: Options
+) -> list[Job]:
+    seeds = policy.sim_seeds if world == "sim" else policy.real_seeds
+    orders = [
+        _order(scenario, world, seed, dict(scenario.ports), "reference", folder, options)
+        for seed in range(1, seeds + 1)
+    ]
+    if world == "real":
+        return [Single(order=order) for order in orders]
+    return [Twice(order=orders[0]), *(Single(order=order, keep_history=False) for order in orders[1:])]
+
+
+def _hunt_jobs(scenario: Scenario, world: WorldKind, policy: GatePolicy, folder: Path, options: Options) -> list[Job]:
+    chosen = [one for one in scenario.flawed if world == "sim" or one.name in policy.real_variants]
+    return [
+        Hunt(
+            order=_order(scenario, world, 1, choose(scenario, [variant.label]), variant.label, folder, options),
+            variant=variant,
+            seeds=policy.hunt_seeds if world == "sim" else policy.real_seeds,
+        )
+        for variant in chosen
+    ]
+
+
+def _order(
+    scenario: Scenario,
+    world: WorldKind,
+    seed: int,
+    targets: dict[str, str],
+    label: str,
+    folder: Path,
+    options: Options,
+) -> Order:
+    return Order(
+        scenario=scenario,
+        profile=DEFAULT_PROFILE[world],
+        world=world,
+        seed=seed,
+        targets=targets,
+        folder=folder,
+        label=label,
+        options=options,
+    )
+
+
+def session(done: Done, *, command: Sequence[str], started_utc: str) -> Session:
+    """Return the verdict over everything that was done, and its exit code."""
+    verdict = worst(
+        [
+            *(one.verdict for one in done.runs),
+            *(
+                Verdict.PASS if one.caught else _uncaught(one.example is not None and one.example.verdict)
+                for one in done.flawed
+            ),
+            *([Verdict.INCONCLUSIVE] if done.skipped else []),
+        ]
+    )
+    code = EXIT_CODES[verdict]
+    if done.interrupted and code != EXIT_HARNESS_ERROR:
+        code = EXIT_INTERRUPTED
+    return Session(
+        verdict=verdict,
+        exit_code=code,
+        harness_version=__version__,
+        command=tuple(command),
+        started_utc=started_utc,
+        runs=done.runs,
+        flawed=done.flawed,
+        skipped=done.skipped,
+        environment={
+            "python": python_version(),
+            "platform": platform(),
+            "implementation": sys.implementation.name,
+        },
+    )
+
+
+def _uncaught(verdict: Verdict | bool) -> Verdict:
+    """A variant that broke the run is our error; one that nobody caught leaves its invariant unproven."""
+    return Verdict.ERROR if verdict is Verdict.ERROR else Verdict.INCONCLUSIVE
