@@ -9,6 +9,7 @@ A history never changes, so what is computed from it is computed once: queries k
 seven invariants share one pass over 100,000 events.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -18,6 +19,8 @@ from harness.errors import HistoryError
 from harness.history.events import Event, RunEnded, RunStarted
 
 T = TypeVar("T")
+
+_time = attrgetter("time_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class History:
 
         Raises `HistoryError` unless there is exactly one `RunStarted`.
         """
-        ordered = tuple(sorted(events, key=attrgetter("time_ns")))
+        ordered = tuple(sorted(events, key=_time))
         headers = [event for event in ordered if type(event) is RunStarted]
         if len(headers) != 1:
             raise HistoryError(f"a history has one run_started event, not {len(headers)}")
@@ -46,6 +49,12 @@ class History:
     def end_ns(self) -> int:
         """The time of the last event: until then it is known what happened."""
         return self.events[-1].time_ns
+
+    def between(self, start_ns: int, end_ns: int | None) -> tuple[Event, ...]:
+        """Return the events from `start_ns` up to, but not including, `end_ns`; None = to the end."""
+        first = bisect_left(self.events, start_ns, key=_time)
+        last = None if end_ns is None else bisect_left(self.events, end_ns, key=_time)
+        return self.events[first:last]
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return what `compute` returned the first time that it was asked for under `key`."""

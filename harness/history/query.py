@@ -87,18 +87,20 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
+    every_operation: tuple[OperationRecord, ...]
     operations: dict[str, tuple[OperationRecord, ...]]
     observations: dict[str, tuple[Observation, ...]]
     faults: tuple[FaultWindow, ...]
     lifetimes: tuple[Lifetime, ...]
 
 
-def operations(history: History, name: str) -> tuple[OperationRecord, ...]:
-    """Return the operations of that name in the order of their invocation.
+def operations(history: History, name: str | None = None) -> tuple[OperationRecord, ...]:
+    """Return the operations, or those of that name, in the order of their invocation.
 
     Raises `HistoryError` if completions and invocations do not fit together.
     """
-    return _index(history).operations.get(name, ())
+    index = _index(history)
+    return index.every_operation if name is None else index.operations.get(name, ())
 
 
 def observations(history: History, name: str) -> tuple[Observation, ...]:
@@ -131,27 +133,29 @@ def link_counts(history: History, window: FaultWindow | Window | None, to: str) 
     return counts
 
 
-def percentile(ordered: Sequence[int], at: str) -> int:
+def percentile(ordered: Sequence[int], percent: float | Fraction) -> int:
     """Return the nearest-rank percentile of ascending values: an observed value, never one in between.
 
-    `at` is `p50`, `p99.9`, ... or `max`. Raises ValueError if there are no values, or `at` is not a percentile.
+    `percent` is in (0, 100]; a float is taken as the decimal it is written as, so that 99.9 is exact. Raises
+    ValueError outside of that, and if there are no values.
     """
-    share = percentile_share(at)
+    share = (percent if isinstance(percent, Fraction) else Fraction(str(percent))) / 100
+    if not 0 < share <= 1:
+        raise ValueError(f"{percent} is not a percentile; it must be above 0 and at most 100")
     if not ordered:
         raise ValueError("a percentile of nothing")
     rank = -(-share.numerator * len(ordered) // share.denominator)
     return ordered[rank - 1]
 
 
-def percentile_share(at: str) -> Fraction:
-    """Return `p99.9` as 999/1000 and `max` as 1. Raises ValueError unless it is in (0, 1]."""
-    try:
-        share = Fraction(1) if at == "max" else Fraction(at.removeprefix("p")) / 100
-    except ValueError:
-        share = Fraction(0)
-    if not (at == "max" or at.startswith("p")) or not 0 < share <= 1:
-        raise ValueError(f"{at!r} is not a percentile; write p50, p99.9 or max")
-    return share
+def parse_percentile(text: str) -> Fraction:
+    """Return `p99.9` as 99.9 and `max` as 100, exactly. Raises ValueError for anything else."""
+    if text == "max":
+        return Fraction(100)
+    number = text.removeprefix("p")
+    if number == text or not number.replace(".", "", 1).isdecimal() or not 0 < Fraction(number) <= 100:  # noqa: PLR2004 - percent
+        raise ValueError(f"{text!r} is not a percentile; write p50, p99.9 or max")
+    return Fraction(number)
 
 
 def _index(history: History) -> _Index:
@@ -169,15 +173,20 @@ def _build(events: Sequence[Event]) -> _Index:
             changes.append(event)
         elif type(event) is FaultBegan or type(event) is FaultHealed:
             faults.append(event)
+    paired = _pair_operations(events)
+    named: dict[str, list[OperationRecord]] = {}
+    for record in paired:
+        named.setdefault(record.name, []).append(record)
     return _Index(
-        _pair_operations(events),
+        paired,
+        {name: tuple(records) for name, records in named.items()},
         {name: tuple(seen) for name, seen in observed.items()},
         _pair_faults(faults),
         _pair_lives(changes),
     )
 
 
-def _pair_operations(events: Sequence[Event]) -> dict[str, tuple[OperationRecord, ...]]:
+def _pair_operations(events: Sequence[Event]) -> tuple[OperationRecord, ...]:
     begun: dict[tuple[str, int, int], int] = {}
     ended: dict[tuple[str, int, int], int] = {}
     for at, event in enumerate(events):
@@ -194,12 +203,7 @@ def _pair_operations(events: Sequence[Event]) -> dict[str, tuple[OperationRecord
         if table is ended and key not in begun:
             raise HistoryError(f"operation {key} completed at {event.time_ns} ns without having been invoked")
         table[key] = at
-    grouped: dict[str, list[OperationRecord]] = {}
-    for key, at in begun.items():
-        end_at = ended.get(key)
-        record = _operation(events, at, end_at)
-        grouped.setdefault(record.name, []).append(record)
-    return {name: tuple(records) for name, records in grouped.items()}
+    return tuple(_operation(events, at, ended.get(key)) for key, at in begun.items())
 
 
 def _operation(events: Sequence[Event], at: int, end_at: int | None) -> OperationRecord:

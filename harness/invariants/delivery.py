@@ -64,8 +64,7 @@ class NoAckedLoss:
     def _explain(self, history: History, flow: FlowRecord, lost: list[Publish]) -> Finding:
         groups = sorted({group for publish in lost for group in missing_groups(flow, publish)})
         sentence = (
-            f"{len(lost)} acked events never reached {', '.join(groups)} (limit 0), "
-            "and were not announced as given up"
+            f"{len(lost)} acked events never reached {', '.join(groups)} (limit 0), and were not announced as given up"
         )
         return finding(
             history,
@@ -78,7 +77,7 @@ class NoAckedLoss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class OrderPerKey:
     """Per type and producer, no group is given B before A when A was acked before publishing B began.
 
     Observed: the number of events which overtook another, once per group. Checked: first deliveries that
@@ -282,9 +281,7 @@ def publish_moments(
     yield Moment(publish.start_ns, publish.producer, f"publish {publish.attempts[0].type}", publish.key)
     if publish.ack_ns is not None:
         ids = ", ".join(publish.ids)
-        yield Moment(
-            publish.ack_ns, publish.producer, f"acked as {ids}", publish.key, offending=offending == "ack"
-        )
+        yield Moment(publish.ack_ns, publish.producer, f"acked as {ids}", publish.key, offending=offending == "ack")
     if deliveries:
         for first in flow.first.values():
             if publish.key in first:
@@ -313,15 +310,15 @@ def no_acked_loss(
     return NoAckedLoss(id=id, name=name, statement=statement, flow=flow)
 
 
-def order(
+def order_per_key(
     id: str = "EB2",  # noqa: A002
     *,
     name: str = "order",
     statement: str = "per event type and producer, delivery order = ack order",
     flow: Flow = DEFAULT_FLOW,
-) -> Order:
+) -> OrderPerKey:
     """Declare that order is kept per type and producer."""
-    return Order(id=id, name=name, statement=statement, flow=flow)
+    return OrderPerKey(id=id, name=name, statement=statement, flow=flow)
 
 
 def no_phantoms(

@@ -14,7 +14,7 @@ attempts at one key count as one publish: begun with the first attempt, acked wi
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -22,6 +22,9 @@ from harness.errors import HistoryError
 from harness.history.events import Fields
 from harness.history.history import History
 from harness.history.query import observations, operations
+
+NO_KEY: Final = "(no key)"
+"""Stands for the key of a delivered payload that holds none."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -46,12 +49,12 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class _Acked(msgspec.Struct):
-    id: str
+    id: str | None  # a target that returns no id is wrong elsewhere, not unreadable
 
 
 class _Delivered(msgspec.Struct):
     group: str
-    key: str
+    key: str | None  # None: the payload that arrived had none, so it is none of ours
     type: str
     id: str
     digest: str
@@ -184,7 +187,8 @@ def _publishes(history: History, flow: Flow) -> dict[str, Publish]:
     for record in operations(history, flow.publish):
         attempt = _typed(record.value, Attempt, flow.publish)
         acked = record.outcome == "ok"
-        ids = (_typed(record.result or {}, _Acked, flow.publish).id,) if acked else ()
+        bus_id = _typed(record.result or {}, _Acked, flow.publish).id if acked else None
+        ids = () if bus_id is None else (bus_id,)
         ack_ns, ack_at = (record.end_ns, record.end_at) if acked else (None, None)
         before = publishes.get(attempt.key)
         if before is None:
@@ -212,10 +216,9 @@ def _deliveries(history: History, flow: Flow) -> tuple[Delivery, ...]:
     deliveries = []
     for number, seen in enumerate(observations(history, flow.deliver)):
         value = _typed(seen.value, _Delivered, flow.deliver)
+        key = NO_KEY if value.key is None else value.key
         deliveries.append(
-            Delivery(
-                number, seen.time_ns, seen.actor, value.group, value.key, value.type, value.id, value.digest
-            )
+            Delivery(number, seen.time_ns, seen.actor, value.group, key, value.type, value.id, value.digest)
         )
     return tuple(deliveries)
 

@@ -1,0 +1,40 @@
+"""What must stay within a limit: how long an operation takes, how much a buffer holds."""
+
+from harness.invariants.capacity import Capacity
+from harness.invariants.delivery import DEFAULT_FLOW
+from harness.invariants.flow import Flow
+from harness.invariants.latency import Bounded
+from harness.units import human
+
+
+def bounded(
+    operation: str,
+    limit_ns: int,
+    *,
+    id: str = "EB5",  # noqa: A002 - the word of PATCHES.md
+    at: str = "p99.9",
+    name: str = "",
+    statement: str = "",
+) -> Bounded:
+    """Declare how long an operation may take. Raises ValueError on a limit or a percentile that is none."""
+    return Bounded(
+        id=id,
+        name=name or f"bounded-{operation}",
+        statement=statement or f"{operation} returns within {human(limit_ns)} at {at} in every phase",
+        operation=operation,
+        limit_ns=limit_ns,
+        at=at,
+    )
+
+
+def capacity(
+    rows: int,
+    *,
+    id: str = "EB7",  # noqa: A002
+    name: str = "capacity",
+    statement: str = "",
+    flow: Flow = DEFAULT_FLOW,
+) -> Capacity:
+    """Declare how many rows a buffer may hold, and that overflow is owned up to. Raises ValueError below 1."""
+    statement = statement or f"buffer <= {rows:,} rows; dropped = counter = announced"
+    return Capacity(id=id, name=name, statement=statement, rows=rows, flow=flow)
