@@ -1,0 +1,219 @@
+"""One connection to Redis: requests out, replies in, every request with a deadline.
+
+redis-py makes the connection (URL, TLS, AUTH, SELECT) and parses the replies. What is added is what publishing needs: a
+standing reader, so that a reset is noticed while nothing is asked; replies handed to a callback, so that neither a task
+nor a lock stands between a publish and the socket; a deadline after which the link is dropped for good, because after
+one unanswered request nobody can say which reply belongs to whom. A dropped link discards what it had not yet sent.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.exceptions import RedisError, ResponseError
+
+from reference_impl._event_bus.encoding import Reply, pack
+
+log = logging.getLogger(__name__)
+
+OnReplies: TypeAlias = "Callable[[Sequence[Reply] | LinkError], None]"
+_POOL_ONLY = frozenset({"max_connections", "timeout"})
+_HELLO = pack("PING") + pack("INFO", "server")
+
+
+class LinkError(Exception):
+    """The link is gone: refused, reset, timed out, or the server said something that makes it useless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Redis is. Holds the credentials of the URL; its text form does not show them."""
+
+    _url: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a URL that redis-py cannot read.
+
+        Raises:
+            ValueError: The scheme is unknown, or a query argument is invalid.
+
+        """
+        parse_url(self._url)
+
+    def __str__(self) -> str:
+        found = parse_url(self._url)
+        return found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}"
+
+    def connection(self) -> AbstractConnection:
+        """Make an unconnected connection of the right kind; RESP2 and no client info save round trips."""
+        kwargs: dict[str, Any] = {key: value for key, value in parse_url(self._url).items() if key not in _POOL_ONLY}
+        kind = kwargs.pop("connection_class", Connection)
+        kwargs.update(protocol=2, driver_info=None, socket_timeout=None, socket_connect_timeout=None)
+        made: AbstractConnection = kind(**kwargs)
+        return made
+
+
+@dataclass(slots=True)
+class _Request:
+    missing: int
+    deadline: float
+    done: OnReplies
+    replies: list[Reply] = field(default_factory=list)
+
+
+class Link:
+    """An established connection. Replies arrive in request order; error replies are exception objects among them."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._requests: deque[_Request] = deque()
+        self._watch: asyncio.TimerHandle | None = None
+        self._cause: str | None = None
+        self.run_id: str | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, address: Address, timeout: float) -> "Link":
+        """Connect, and make sure that the server answers; learn which process it is.
+
+        Raises:
+            LinkError: Refused, not answered within `timeout` seconds, not authorised, or still loading.
+
+        """
+        connection = address.connection()
+        try:
+            async with asyncio.timeout(timeout):
+                await connection.connect()
+        except (RedisError, OSError, TimeoutError) as error:
+            await connection.disconnect(nowait=True)
+            raise LinkError(f"cannot reach Redis at {address}: {type(error).__name__}") from error
+        link = cls(connection)
+        link._reader = link._loop.create_task(link._read(), name="event-bus-link")
+        try:
+            pong, info = await link.ask(_HELLO, 2, timeout)
+        except BaseException:
+            await link.aclose()
+            raise
+        if isinstance(pong, Exception):
+            await link.aclose()
+            raise LinkError(f"Redis at {address} refuses: {pong}")
+        link.run_id = _run_id(info)
+        return link
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests can still be made."""
+        return self._cause is None
+
+    def request(self, packed: bytes, replies: int, timeout: float, done: OnReplies) -> None:
+        """Send commands that have so many replies; `done` is called once with all of them, or with the error.
+
+        On a link that is already lost, `done` is called at once.
+        """
+        writer = self._connection._writer  # noqa: SLF001 - redis-py's own send awaits a drain; a publish must not
+        if self._cause is not None or writer is None:
+            done(LinkError(self._cause or "not connected"))
+            return
+        request = _Request(replies, self._loop.time() + timeout, done)
+        self._requests.append(request)
+        if self._watch is not None and request.deadline < self._watch.when():
+            self._watch.cancel()
+            self._watch = None
+        if self._watch is None:
+            self._watch = self._loop.call_at(request.deadline, self._check_deadline)
+        writer.write(packed)
+
+    async def ask(self, packed: bytes, replies: int, timeout: float) -> Sequence[Reply]:
+        """Send commands and wait for their replies.
+
+        Raises:
+            LinkError: The link was lost before all of them came.
+
+        """
+        answer: asyncio.Future[Sequence[Reply]] = self._loop.create_future()
+
+        def done(result: Sequence[Reply] | LinkError) -> None:
+            if answer.done():
+                return
+            if isinstance(result, LinkError):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+
+        self.request(packed, replies, timeout, done)
+        return await answer
+
+    def abort(self, cause: str) -> None:
+        """Drop the link now, unsent bytes and all; everything unanswered fails."""
+        if self._cause is not None:
+            return
+        self._cause = cause
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        writer = self._connection._writer  # noqa: SLF001 - redis-py cannot discard what is unsent
+        if writer is not None:
+            writer.transport.abort()
+        unanswered, self._requests = self._requests, deque()
+        for request in unanswered:
+            request.done(LinkError(cause))
+        if self.on_lost is not None:
+            self.on_lost()
+
+    async def aclose(self) -> None:
+        """Drop the link and wait until nothing of it is left."""
+        self.on_lost = None
+        self.abort("closed")
+        if self._reader is not None:
+            await asyncio.wait([self._reader])
+
+    async def _read(self) -> None:
+        """Hand out replies until the connection ends."""
+        read = self._connection.read_response
+        cause = "the reader ended"
+        try:
+            while True:
+                try:
+                    reply = await read(disconnect_on_error=False)
+                except ResponseError as error:
+                    reply = error
+                if not self._requests:
+                    raise LinkError("a reply without a request")  # noqa: TRY301 - ends the link as any failure does
+                request = self._requests[0]
+                request.replies.append(reply)
+                request.missing -= 1
+                if not request.missing:
+                    self._requests.popleft()
+                    request.done(request.replies)
+        except (RedisError, OSError, LinkError) as error:
+            cause = f"{type(error).__name__}: {error}"
+        finally:
+            self.abort(cause)
+            await self._connection.disconnect(nowait=True)
+
+    def _check_deadline(self) -> None:
+        """Drop the link if its oldest request is overdue; else look again when it would be."""
+        self._watch = None
+        if not self._requests:
+            return
+        deadline = min(request.deadline for request in self._requests)
+        if deadline <= self._loop.time():
+            self.abort("no reply in time")
+        else:
+            self._watch = self._loop.call_at(deadline, self._check_deadline)
+
+
+def _run_id(info: Reply) -> str | None:
+    """Find the identity of the server process in the reply to INFO; None if the server does not tell."""
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            if line.startswith(b"run_id:"):
+                return line.removeprefix(b"run_id:").strip().decode() or None
+    log.warning("Redis does not tell its run id: a restart that loses events cannot be noticed")
+    return None

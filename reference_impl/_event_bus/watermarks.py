@@ -1,0 +1,126 @@
+"""What a consumer has already handled: one watermark per (group, producer, event type).
+
+First occurrences in a stream are in publish order (see `lane`), so an event whose `(epoch, seq)` is not above the
+watermark is a repetition. One number replaces a set of all ids ever seen.
+
+The file is committed once per batch, after the handlers ran and before the entries are acknowledged to Redis. In WAL
+mode with `synchronous=NORMAL` a commit survives the death of the process; a power cut may take back the last ones, and
+their events are then handled a second time.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from reference_impl._event_bus.encoding import EventKey
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS watermark (
+    consumer_group TEXT NOT NULL,
+    producer TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (consumer_group, producer, event_type)
+) WITHOUT ROWID;
+"""
+
+
+class Mark(NamedTuple):
+    """One row of the file."""
+
+    group: str
+    producer: str
+    event_type: str
+    epoch: int
+    seq: int
+
+
+class WatermarkFile:
+    """The file behind all subscriptions of one bus; blocking SQLite in one thread, opened at the first use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-bus-watermarks")
+        self._db: sqlite3.Connection | None = None
+
+    async def load(self, group: str) -> Sequence[Mark]:
+        """Return the marks of a group."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._load, group)
+
+    async def save(self, marks: Sequence[Mark]) -> None:
+        """Commit marks."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._save, marks)
+
+    async def close(self) -> None:
+        """Close the file and end the thread."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
+        self._executor.shutdown()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
+            try:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=NORMAL")
+                db.executescript(_SCHEMA)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def _load(self, group: str) -> Sequence[Mark]:
+        found = self._open().execute(
+            "SELECT consumer_group, producer, event_type, epoch, seq FROM watermark WHERE consumer_group = ?", (group,)
+        )
+        return [Mark(*row) for row in found]
+
+    def _save(self, marks: Sequence[Mark]) -> None:
+        db = self._open()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany("INSERT OR REPLACE INTO watermark VALUES (?, ?, ?, ?, ?)", marks)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+class Watermarks:
+    """The marks of one group in memory. Pure; what changed is collected for the next commit."""
+
+    def __init__(self, group: str, saved: Sequence[Mark] = ()) -> None:
+        self._group = group
+        self._marks = {(mark.producer, mark.event_type): (mark.epoch, mark.seq) for mark in saved}
+        self._changed: dict[tuple[str, str], None] = {}
+
+    def is_duplicate(self, key: EventKey, event_type: str) -> bool:
+        """Whether this event was handled before."""
+        mark = self._marks.get((key.producer, event_type))
+        return mark is not None and (key.epoch, key.seq) <= mark
+
+    def handled(self, key: EventKey, event_type: str) -> None:
+        """Raise the mark to this event."""
+        place = (key.producer, event_type)
+        if (key.epoch, key.seq) > self._marks.get(place, (-1, -1)):
+            self._marks[place] = (key.epoch, key.seq)
+            self._changed[place] = None
+
+    def changed(self) -> Sequence[Mark]:
+        """Return the marks raised since the last `saved`."""
+        return [Mark(self._group, *place, *self._marks[place]) for place in self._changed]
+
+    def saved(self) -> None:
+        """The changed marks are committed."""
+        self._changed.clear()
