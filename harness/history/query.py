@@ -129,7 +129,7 @@ def link_counts(history: History, window: FaultWindow | Window | None, to: str) 
         inside = start_ns <= link.time_ns and (end_ns is None or link.time_ns < end_ns)
         if inside and link.value.get("to") == to:
             outcome = str(link.value.get("outcome"))
-            counts[outcome] = counts.get(outcome, 0) + 1
+            counts[outcome] = counts.get(outcome, 0) + int(link.value.get("count", 1))
     return counts
 
 
