@@ -6,7 +6,7 @@ second group sees of the first. "The current host" is the one whose callback is 
 machine named `harness`, where the director lives.
 """
 
-import asyncio
+import asyncio  # noqa: TC003 - the annotation below is evaluated by tools that read it
 import random
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar

@@ -1,0 +1,307 @@
+"""The machines of a run: booting, killing, freezing them, and what each of them sees of time, dice and disk.
+
+A kill parks the incarnation for good: none of its callbacks runs again, so no finally block does, and everything it
+held is kept alive until the run is over, since collecting a coroutine would run its finally blocks after all. A freeze
+parks until the thaw, then resumes as a stopped process does: what was ready, then what its sockets received, then the
+timers that expired. The machine named `harness` is where the director lives.
+"""
+
+import asyncio
+import contextvars
+import os
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from harness.errors import WorldError
+from harness.history.events import HostChanged
+from harness.history.recorder import Sink
+from harness.tape import Tape
+from harness.units import MILLISECOND
+from harness.world.sim import escapes
+from harness.world.sim.handles import SimTimerHandle
+from harness.world.sim.incarnation import HOST, Incarnation
+from harness.world.sim.loop import SimLoop
+from harness.world.sim.machine import EPOCH_NS
+from harness.world.sim.network import Network
+from harness.world.sim.trace import Trace
+
+T = TypeVar("T")
+
+HARNESS: Final = "harness"
+EXECUTOR_MIN_NS: Final = 20_000
+EXECUTOR_MAX_NS: Final = MILLISECOND
+_TEXT_MAX: Final = 300
+_LAST_STEPS_MAX: Final = 50
+
+
+class SimMachine:
+    """One machine: what survives its incarnations."""
+
+    __slots__ = ("clock_offset_ns", "count", "disk", "disk_text", "draws", "life", "name", "program")
+
+    def __init__(self, name: str, disk: Path, tape: Tape) -> None:
+        self.name = name
+        self.disk = disk
+        self.disk_text = os.path.realpath(disk)
+        self.clock_offset_ns = 0
+        self.count = 0
+        self.life: Incarnation | None = None
+        self.program: asyncio.Task[Any] | None = None
+        self.draws = tape.stream(f"executor/{name}")
+
+
+class Machines:
+    """All machines of one run. Implements `harness.world.sim.machine.Machine` for the current one."""
+
+    def __init__(self, loop: SimLoop, network: Network, tape: Tape, sink: Sink, trace: Trace, directory: Path) -> None:
+        self.failures: dict[str, str] = {}
+        """What ended the programs that failed, by machine."""
+        self._loop = loop
+        self._network = network
+        self._tape = tape
+        self._sink = sink
+        self._trace = trace
+        self._directory = directory
+        self._machines: dict[str, SimMachine] = {}
+        self._graveyard: list[Incarnation] = []
+        self._lives = 0
+        self._busy_until: dict[int, tuple[object, int]] = {}
+        self.harness = self._new_life(self._machine(HARNESS))
+        network.harness = self.harness
+        network.power(HARNESS, on=True)
+        loop.run_blocking = self.run_blocking
+
+    # --- what the current host sees -----------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the run began."""
+        return self._loop.now
+
+    def wall_ns(self) -> int:
+        """The wall clock of the current host."""
+        return EPOCH_NS + self._loop.now + self._machines[self._current().machine].clock_offset_ns
+
+    def dice(self) -> random.Random:
+        """Return the entropy of the current host's current incarnation."""
+        host = self._current()
+        dice = host.own_dice
+        if dice is None:
+            dice = host.own_dice = self._tape.stream(f"entropy/{host.label}").dice()
+        return dice
+
+    def host_label(self) -> str:
+        """Return the current host and incarnation for error texts."""
+        return self._current().label
+
+    def may_write(self, path: str) -> bool:
+        """Say whether `path` lies on the current host's disk (or is /dev/null)."""
+        if path == os.devnull:
+            return True
+        disk = self._machines[self._current().machine].disk_text
+        real = os.path.realpath(path)
+        return real == disk or real.startswith(disk + os.sep)
+
+    def run_blocking(self, executor: object, call: Callable[[], T]) -> "asyncio.Future[T]":
+        """Run `call` inline after a drawn delay; FIFO where `executor` has one worker."""
+        loop = self._loop
+        host = self._current()
+        future: asyncio.Future[T] = loop.create_future()
+        draws = self._machines[host.machine].draws
+        took = EXECUTOR_MIN_NS + draws.below(EXECUTOR_MAX_NS - EXECUTOR_MIN_NS + 1)
+        begin = loop.now
+        if getattr(executor, "_max_workers", None) == 1:
+            begin = max(begin, self._busy_until.get(id(executor), (executor, 0))[1])
+            self._busy_until[id(executor)] = (executor, begin + took)
+        # A thread has a context of its own; what it needs of ours is the host.
+        loop.call_at_ns(begin + took, _run_job, future, call, context=host.context.copy())
+        return future
+
+    @staticmethod
+    def _current() -> Incarnation:
+        return HOST.get()
+
+    # --- machines -----------------------------------------------------------------------------------------------
+
+    def _machine(self, name: str) -> SimMachine:
+        machine = self._machines.get(name)
+        if machine is None:
+            disk = self._directory if name == HARNESS else self._directory / name
+            with escapes.permitted():
+                disk.mkdir(parents=True, exist_ok=True)
+            machine = self._machines[name] = SimMachine(name, disk, self._tape)
+            self._network.node(name)
+        return machine
+
+    def _new_life(self, machine: SimMachine) -> Incarnation:
+        machine.count += 1
+        self._lives += 1
+        machine.life = Incarnation(machine.name, machine.count, self._lives)
+        return machine.life
+
+    def declare(self, name: str) -> None:
+        """Give a machine its address and disk before it is booted."""
+        self._machine(name)
+
+    def disk(self, name: str) -> Path:
+        """Return the directory that survives the machine's death."""
+        return self._machine(name).disk
+
+    def life(self, name: str) -> Incarnation:
+        """Return the machine's running incarnation; raise `WorldError` if there is none."""
+        machine = self._machines.get(name)
+        if machine is None or machine.life is None:
+            raise WorldError(f"no host {name!r} is running")
+        return machine.life
+
+    def is_running(self, name: str) -> bool:
+        """Say whether an incarnation of the machine is there, running or frozen."""
+        machine = self._machines.get(name)
+        return machine is not None and machine.life is not None
+
+    def program(self, name: str) -> asyncio.Task[Any]:
+        """Return the task of the machine's latest program."""
+        program = self._machine(name).program
+        if program is None:
+            raise WorldError(f"{name!r} was never booted")
+        return program
+
+    def set_clock_offset(self, name: str, offset_ns: int) -> None:
+        """Let the machine's wall clock be off by so much from now on."""
+        self._machine(name).clock_offset_ns = offset_ns
+        self._trace.note(self._loop.now, f"clock {name} {offset_ns}")
+
+    def boot(self, name: str, program: Callable[..., Awaitable[Any]], *args: Any) -> asyncio.Task[Any]:
+        """Start a new incarnation that runs `program(*args)`, and return its task, which never fails.
+
+        When the program ends, the process does: tasks it left are cancelled, its sockets closed.
+        """
+        machine = self._machine(name)
+        if machine.life is not None:
+            raise WorldError(f"{name!r} is running already")
+        life = self._new_life(machine)
+        self._network.power(name, on=True)
+        self._change(life, "started")
+        context = contextvars.copy_context()
+        context.run(HOST.set, life)
+        self.failures.pop(name, None)
+        machine.program = context.run(
+            lambda: self._loop.create_task(self._live(machine, life, program, args), name=life.label)
+        )
+        return machine.program
+
+    async def _live(
+        self, machine: SimMachine, life: Incarnation, program: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
+    ) -> None:
+        detail = None
+        try:
+            await program(*args)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it ended the program
+            detail = f"{type(error).__name__}: {error}"[:_TEXT_MAX]
+        for _ in range(_LAST_STEPS_MAX):
+            left = [task for task, host in self._loop.tasks() if host is life and task is not machine.program]
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=1.0)
+        self._end(machine, life, reset=False)
+        if detail is not None:
+            self.failures[machine.name] = detail
+            self._change(life, "failed", detail)
+        else:
+            asked = life.stopping is not None and life.stopping.is_set()
+            self._change(life, "stopped" if asked else "finished")
+
+    def _end(self, machine: SimMachine, life: Incarnation, *, reset: bool, silent: bool = False) -> None:
+        """Take an incarnation out of the run; keep what it holds until the end."""
+        life.alive = False
+        if life.parked is None:
+            life.parked = []
+        life.kept.extend(task for task, host in self._loop.tasks() if host is life)
+        life.kept.extend(self._network.node(machine.name).sockets.values())
+        for sock in self._network.node(machine.name).sockets.values():
+            life.kept.extend((sock.reader, sock.writer))
+        if silent:
+            self._network.power(machine.name, on=False)
+        else:
+            self._network.end_process(life, reset=reset)
+        machine.life = None
+        self._graveyard.append(life)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL: nothing of the host runs again, peers get a reset."""
+        life = self.life(name)
+        self._end(self._machines[name], life, reset=True)
+        self._change(life, "killed")
+
+    def power_off(self, name: str) -> None:
+        """Pull the plug: nothing of the host runs again, peers see silence."""
+        life = self.life(name)
+        self._end(self._machines[name], life, reset=False, silent=True)
+        self._change(life, "powered_off")
+
+    def freeze(self, name: str) -> None:
+        """SIGSTOP: the program stands still; its kernel goes on."""
+        life = self.life(name)
+        if life.parked is None:
+            life.parked = []
+            self._change(life, "frozen")
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        life = self.life(name)
+        parked = life.parked
+        if parked is None:
+            return
+        life.parked = None
+        self._change(life, "thawed")
+        ready = self._loop._ready
+        ready.extend(handle for handle in parked if not isinstance(handle, SimTimerHandle))
+        for sock in list(self._network.node(name).sockets.values()):
+            sock.poll()
+        ready.extend(handle for handle in parked if isinstance(handle, SimTimerHandle))
+
+    def unread(self, name: str) -> tuple[int, int]:
+        """Return how many open connections of the machine hold how many bytes that it has not read."""
+        sizes = [sock.received_bytes for sock in self._network.connections(name)]
+        return len(sizes), sum(sizes)
+
+    def unpark_all(self) -> None:
+        """Let everything run again, dead hosts included: the run is over, and coroutines must be brought to an end."""
+        lives = [*(m.life for m in self._machines.values() if m.life), *self._graveyard]
+        for life in lives:
+            if life.parked is not None:
+                parked, life.parked = life.parked, None
+                self._loop._ready.extend(parked)
+
+    def forget(self) -> None:
+        """Let go of everything that dead hosts held."""
+        for life in self._graveyard:
+            life.kept.clear()
+        self._graveyard.clear()
+
+    def _change(self, life: Incarnation, change: str, detail: str = "") -> None:
+        now = self._loop.now
+        self._trace.note(now, f"{life.label} {change}")
+        if life is not self.harness:
+            self._sink.record(HostChanged(now, life.machine, life.number, change, detail))
+
+
+def _run_job(future: "asyncio.Future[Any]", call: Callable[[], Any]) -> None:
+    try:
+        result = call()
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except StopIteration as error:
+        failure: BaseException = RuntimeError("StopIteration raised in an executor")
+        failure.__cause__ = error
+    except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
+        failure = error
+    else:
+        if not future.done():
+            future.set_result(result)
+        return
+    if not future.done():
+        future.set_exception(failure)

@@ -1,0 +1,41 @@
+"""One life of one simulated machine, and the context variable that says whose callback is running.
+
+Every task, timer and protocol callback carries the incarnation it belongs to in its context. The loop looks there
+before each step: a host that is frozen or dead has a `parked` list, and its steps go into it instead of being run.
+"""
+
+import asyncio
+import contextvars
+import random
+from typing import Any, Final
+
+
+class Incarnation:
+    """One start of one machine.
+
+    `code` is unique within a run and goes into the trace. `parked` is None while the host runs; otherwise it
+    collects, in order, the steps that it may not take. `kept` holds what must not be garbage collected although
+    nobody will ever use it again: collecting a dead host's coroutine would run its finally blocks.
+    """
+
+    __slots__ = ("alive", "code", "context", "kept", "label", "machine", "number", "own_dice", "parked", "stopping")
+
+    def __init__(self, machine: str, number: int, code: int) -> None:
+        self.machine = machine
+        self.number = number
+        self.code = code
+        self.label = f"{machine}#{number}"
+        self.alive = True
+        self.parked: list[asyncio.Handle] | None = None
+        self.kept: list[Any] = []
+        self.own_dice: random.Random | None = None
+        self.stopping: asyncio.Event | None = None
+        self.context = contextvars.Context()
+        self.context.run(HOST.set, self)
+
+    def __repr__(self) -> str:
+        return self.label
+
+
+HOST: Final[contextvars.ContextVar[Incarnation]] = contextvars.ContextVar("harness_sim_host")
+"""The incarnation whose callback is running."""

@@ -1,0 +1,16 @@
+"""What asyncio's own modules see in place of the `socket` module during a run."""
+
+import socket
+from typing import Any
+
+from harness.world.sim.network import Network
+
+
+class SocketModule:
+    """The `socket` module, except that `socket.socket` makes simulated sockets."""
+
+    def __init__(self, network: Network) -> None:
+        self.socket = network.make_socket
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(socket, name)

@@ -1,0 +1,460 @@
+"""The network: machines' addresses and listeners, the links between them, and the faults that befall them.
+
+The handshake costs what it costs on a wire: SYN, SYN-ACK, ACK, each over its link. A lost SYN is sent again after 1, 3,
+7, 15, 31 and 63 s; after 127 s the kernel gives up. A refused connection is a reset that travels back.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.errors import WorldError
+from harness.history.events import Observation
+from harness.history.recorder import Sink
+from harness.tape import Tape
+from harness.units import SECOND
+from harness.world.sim.incarnation import HOST, Incarnation
+from harness.world.sim.links import LOOPBACK_MAX_NS, LOOPBACK_MIN_NS, Link
+from harness.world.sim.sockets import SimSocket
+from harness.world.sim.trace import SEGMENT, Trace
+
+if TYPE_CHECKING:
+    from harness.world.sim.loop import SimLoop
+
+_FIRST_FD: Final = 1 << 20
+_FIRST_PORT: Final = 32768
+_SYN_RETRIES_S: Final = (1, 2, 4, 8, 16, 32, 64)
+_OBSERVATIONS_MAX: Final = 1000
+_LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", ""))  # noqa: S104 - names, not a bind
+_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
+
+
+class Node:
+    """A machine as the network sees it: an address, listeners by port, open sockets by descriptor."""
+
+    __slots__ = ("address", "code", "listeners", "name", "next_port", "on", "refusing", "sockets")
+
+    def __init__(self, name: str, code: int) -> None:
+        self.name = name
+        self.code = code
+        self.address = f"10.0.{code >> 8}.{code & 255}"
+        self.on = False
+        self.refusing = False
+        self.listeners: dict[int, SimSocket] = {}
+        self.sockets: dict[int, SimSocket] = {}
+        self.next_port = _FIRST_PORT
+
+
+class Network:
+    """All machines and links of one run, and the fault controls: cut, heal, refuse, accept, reset, set_latency."""
+
+    def __init__(self, loop: "SimLoop", tape: Tape, sink: Sink | None, trace: Trace) -> None:
+        self.loop = loop
+        self.segments = 0
+        self.harness: Incarnation
+        self.dependencies: set[str] = set()
+        self.suppressed: dict[tuple[str, str, str], int] = {}
+        self._tape = tape
+        self._sink = sink
+        self._trace = trace
+        self._observed = 0
+        self._nodes: dict[str, Node] = {}
+        self._by_address: dict[str, Node] = {}
+        self._links: dict[tuple[str, str], Link] = {}
+        self._next_fd = _FIRST_FD
+        self._pipe: tuple[int, int] | None = None
+        self._stand_ins: dict[int, SimSocket] = {}
+
+    # --- machines and links -------------------------------------------------------------------------------------
+
+    def node(self, name: str) -> Node:
+        """Return a machine by name, known from now on."""
+        node = self._nodes.get(name)
+        if node is None:
+            node = self._nodes[name] = Node(name, len(self._nodes) + 1)
+            self._by_address[node.address] = node
+        return node
+
+    def address(self, name: str) -> str:
+        """Return the machine's IP address."""
+        return self.node(name).address
+
+    def is_on(self, name: str) -> bool:
+        """Say whether the machine has power."""
+        return self._nodes[name].on
+
+    def link(self, source: str, destination: str) -> Link:
+        """Return the directed link between two machines."""
+        link = self._links.get((source, destination))
+        if link is None:
+            link = self._make_link(source, destination)
+            link.back = link if source == destination else self._make_link(destination, source)
+            link.back.back = link
+        return link
+
+    def _make_link(self, source: str, destination: str) -> Link:
+        name = f"{source}->{destination}"
+        link = Link(name, self._tape.stream(f"link/{name}"), self.node(source).code, self.node(destination).code)
+        if source == destination:
+            link.set_latency(LOOPBACK_MIN_NS, LOOPBACK_MAX_NS)
+        self._links[source, destination] = link
+        return link
+
+    # --- faults -------------------------------------------------------------------------------------------------
+
+    def cut(self, source: str, destination: str, *, both_ways: bool = True) -> None:
+        """Lose everything from `source` to `destination`, and back."""
+        self._set_cut(source, destination, both_ways=both_ways, cut=True)
+
+    def heal(self, source: str, destination: str, *, both_ways: bool = True) -> None:
+        """End a cut. What was lost arrives at its next retransmission."""
+        self._set_cut(source, destination, both_ways=both_ways, cut=False)
+
+    def _set_cut(self, source: str, destination: str, *, both_ways: bool, cut: bool) -> None:
+        link = self.link(source, destination)
+        link.cut = cut
+        if both_ways:
+            link.back.cut = cut
+        self._trace.note(self.loop.now, f"{'cut' if cut else 'heal'} {link.name} {both_ways}")
+
+    def set_latency(self, source: str, destination: str, low_ns: int, high_ns: int) -> None:
+        """Draw the latency from `source` to `destination` from `[low_ns, high_ns]` from now on."""
+        self.link(source, destination).set_latency(low_ns, high_ns)
+        self._trace.note(self.loop.now, f"latency {source}->{destination} {low_ns} {high_ns}")
+
+    def refuse(self, name: str, *, reset_existing: bool = False) -> None:
+        """Answer new connections to the machine with a reset, and reset those there are if asked."""
+        self.node(name).refusing = True
+        self._trace.note(self.loop.now, f"refuse {name}")
+        if reset_existing:
+            for other in list(self._nodes):
+                self.reset(name, other)
+
+    def accept(self, name: str) -> None:
+        """End `refuse`."""
+        self.node(name).refusing = False
+        self._trace.note(self.loop.now, f"accept {name}")
+
+    def reset(self, first: str, second: str) -> int:
+        """Reset every connection between two machines, at both ends; return how many there were."""
+        count = 0
+        for sock in list(self.node(first).sockets.values()):
+            if sock.remote is not None and not sock.connecting and not sock.dead and sock.peer.host.machine == second:
+                for end in (sock, sock.peer):
+                    end.fail(errno.ECONNRESET)
+                count += 1
+        self._trace.note(self.loop.now, f"reset {first} {second} {count}")
+        return count
+
+    def connections(self, name: str) -> Iterator[SimSocket]:
+        """Return a machine's ends of its connections, in order of creation, those in a backlog included."""
+        for sock in list(self.node(name).sockets.values()):
+            if sock.remote is not None and not sock.connecting and not sock.dead:
+                yield sock
+
+    def power(self, name: str, *, on: bool) -> None:
+        """Switch a machine's kernel on, or off: then its connections vanish without a word."""
+        node = self.node(name)
+        node.on = on
+        if not on:
+            for sock in list(node.sockets.values()):
+                sock.vanished = True
+                sock.reader = sock.writer = None
+                sock.held = None
+            self._forget(node)
+
+    def end_process(self, host: Incarnation, *, reset: bool) -> None:
+        """The machine's process is gone: its kernel resets (or closes) its connections and stops listening."""
+        node = self.node(host.machine)
+        for sock in list(node.sockets.values()):
+            if sock.remote is not None and not sock.connecting and not sock.dead and reset:
+                sock.reset_peer()
+            sock.close()
+        self._forget(node)
+
+    def tear_down(self) -> None:
+        """The run is over: heal every link and end every connection, so that nobody waits for an answer any more."""
+        for link in self._links.values():
+            link.cut = False
+        for node in self._nodes.values():
+            for sock in list(node.sockets.values()):
+                sock.fail(errno.ECONNRESET)
+
+    def _forget(self, node: Node) -> None:
+        for fd in node.sockets:
+            self.loop.sockets.pop(fd, None)
+        node.sockets.clear()
+        node.listeners.clear()
+
+    # --- sockets ------------------------------------------------------------------------------------------------
+
+    def make_socket(self, family: int = -1, type: int = -1, proto: int = -1, fileno: Any = None) -> Any:  # noqa: A002
+        """Stand in for `socket.socket` in asyncio."""
+        family = socket.AF_INET if family == -1 else family
+        if fileno is not None or family not in (socket.AF_INET, socket.AF_INET6):
+            self.loop.escape(f"a socket of family {family!r}")
+        if type not in (-1, socket.SOCK_STREAM):
+            self.loop.escape(f"a socket of type {type!r}")
+        return SimSocket(self, HOST.get(), family, socket.IPPROTO_TCP if proto <= 0 else proto)
+
+    def register(self, sock: SimSocket) -> int:
+        """Give a socket its descriptor."""
+        self._next_fd = fd = self._next_fd + 1
+        self.loop.sockets[fd] = sock
+        self.node(sock.host.machine).sockets[fd] = sock
+        return fd
+
+    def unregister(self, sock: SimSocket) -> None:
+        """Take a closed socket off the books."""
+        self.loop.sockets.pop(sock.fd, None)
+        node = self.node(sock.host.machine)
+        node.sockets.pop(sock.fd, None)
+        if node.listeners.get(sock.local[1]) is sock:
+            del node.listeners[sock.local[1]]
+
+    def stand_in(self, sock: Any) -> SimSocket:
+        """Return the simulated socket that stands for a real, unconnected one."""
+        if isinstance(sock, SimSocket):
+            return sock
+        ours = self._stand_ins.get(sock.fileno())
+        if ours is None or ours.closed or ours.stands_for is not sock:
+            ours = SimSocket(self, HOST.get(), sock.family, sock.proto)
+            ours.stands_for = sock
+            self._stand_ins[sock.fileno()] = ours
+        return ours
+
+    def own(self, sock: Any) -> SimSocket:
+        """Return the simulated socket to be used for `sock`; a real one that it stood for is closed."""
+        if isinstance(sock, SimSocket):
+            return sock
+        ours = self._stand_ins.pop(sock.fileno(), None)
+        if ours is None or ours.stands_for is not sock:
+            self.loop.escape(f"a connection over a real socket, {sock!r}")
+        ours.stands_for = None
+        sock.close()
+        return ours
+
+    def quiet_fd(self) -> int:
+        """Return a real descriptor that is never readable."""
+        if self._pipe is None:
+            self._pipe = os.pipe()
+        return self._pipe[0]
+
+    def close(self) -> None:
+        """Close what is real."""
+        if self._pipe is not None:
+            for fd in self._pipe:
+                os.close(fd)
+            self._pipe = None
+
+    def bind(self, sock: SimSocket, address: str, port: int) -> None:
+        """Bind a socket; raise EADDRINUSE or EADDRNOTAVAIL as a kernel does."""
+        node = self.node(sock.host.machine)
+        if address not in _LOCAL and address != node.address:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        if port in node.listeners:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        sock.local = (address or "0.0.0.0", port or self._free_port(node))  # noqa: S104 - simulated
+        sock.local_only = address in _LOOPBACK
+
+    def listen(self, sock: SimSocket) -> None:
+        """Begin to accept connections on the socket's port."""
+        node = self.node(sock.host.machine)
+        if node.listeners.setdefault(sock.local[1], sock) is not sock:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+    def _free_port(self, node: Node) -> int:
+        while True:
+            node.next_port = port = node.next_port + 1 if node.next_port < 60999 else _FIRST_PORT  # noqa: PLR2004
+            if port not in node.listeners:
+                return port
+
+    # --- the handshake ------------------------------------------------------------------------------------------
+
+    def connect(self, sock: SimSocket, address: tuple[Any, ...]) -> None:
+        """Send the first SYN."""
+        name, port = address[0], int(address[1])
+        node = self.node(sock.host.machine)
+        target = node if name in _LOCAL else self._by_address.get(name)
+        if target is None:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+        if sock.remote is not None:
+            raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
+        own = "127.0.0.1" if target is node and name in _LOCAL else node.address
+        sock.local = (own, sock.local[1] or self._free_port(node))
+        sock.remote = (target.address if own != "127.0.0.1" else own, port)
+        sock.link = self.link(node.name, target.name)
+        sock.connecting = sock.initiator = True
+        _Handshake(self, sock, target).send_syn(None)
+
+    # --- names --------------------------------------------------------------------------------------------------
+
+    def resolve(self, host: Any, port: Any, family: int, kind: int, flags: int) -> list[Any]:
+        """Answer getaddrinfo: machine names and addresses, localhost, and the wildcard."""
+        name = host.decode("idna") if isinstance(host, bytes) else host
+        if family == socket.AF_INET6 and name not in (None, "", "::", "::1"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not name:
+            address = "0.0.0.0" if flags & socket.AI_PASSIVE else "127.0.0.1"  # noqa: S104 - simulated
+        elif name in ("0.0.0.0", "::"):  # noqa: S104 - simulated
+            address = "0.0.0.0"  # noqa: S104 - simulated
+        elif name in _LOOPBACK:
+            address = "127.0.0.1"
+        elif name in self._nodes:
+            address = self._nodes[name].address
+        elif name in self._by_address:
+            address = name
+        else:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if kind not in (0, socket.SOCK_STREAM):
+            self.loop.escape(f"getaddrinfo for sockets of type {kind!r}")
+        number = int(port) if port not in (None, "", b"") else 0
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, number))]
+
+    def name_of(self, address: str) -> str:
+        """Return the machine's name for an address."""
+        node = self._by_address.get(address)
+        return node.name if node else "localhost" if address in _LOOPBACK else address
+
+    # --- the trace and the history ------------------------------------------------------------------------------
+
+    def note_segment(self, link: Link, now: int, when: int, item: Any, size: int) -> None:
+        """Put a segment into the trace."""
+        self.segments += 1
+        trace = self._trace
+        if item.__class__ is bytes:
+            trace.buffer += SEGMENT(b"D", now, when, link.source_code, link.destination_code, size)
+            trace.buffer += item
+        else:
+            trace.buffer += SEGMENT(item.encode(), now, when, link.source_code, link.destination_code, 0)
+        if trace.rows is not None:
+            trace.row(now, f"segment {link.name} due {when} {item!r}")
+
+    def observe(self, sock: SimSocket, outcome: str) -> None:
+        """Record what happened to a connection towards a dependency, in its client's name."""
+        if self._sink is None or not sock.initiator or not self.dependencies:
+            return
+        to = self._by_address.get(sock.remote[0]) if sock.remote else None
+        if to is None or to.name not in self.dependencies or sock.host.machine == to.name:
+            return
+        self._observed += 1
+        if self._observed > _OBSERVATIONS_MAX:
+            key = (sock.host.machine, to.name, outcome)
+            self.suppressed[key] = self.suppressed.get(key, 0) + 1
+            return
+        self._sink.record(
+            Observation(self.loop.now, sock.host.machine, sock.host.number, "link", {"to": to.name, "outcome": outcome})
+        )
+
+
+class _Handshake:
+    """One client's attempts to connect."""
+
+    __slots__ = ("_attempt", "_network", "_server", "_sock", "_target")
+
+    def __init__(self, network: Network, sock: SimSocket, target: Node) -> None:
+        self._network = network
+        self._sock = sock
+        self._target = target
+        self._attempt = 0
+        self._server: SimSocket | None = None
+
+    def _pending(self) -> bool:
+        sock = self._sock
+        return sock.connecting and not sock.closed and not sock.vanished
+
+    def _send(self, back: bool, act: Callable[[Any], None], kind: str) -> bool:  # noqa: FBT001 - private
+        """Put one handshake segment on its link; False if it is lost."""
+        link = self._sock.link.back if back else self._sock.link
+        delay = link.fate(0)
+        if delay < 0:
+            return False
+        loop = self._network.loop
+        self._network.note_segment(link, loop.now, loop.now + delay, kind, 0)
+        loop.after_kernel(loop.now + delay, act, None)
+        return True
+
+    def send_syn(self, _: None) -> None:
+        """Try, and arm the next try."""
+        if not self._pending():
+            return
+        if self._attempt == len(_SYN_RETRIES_S):
+            self._finish(errno.ETIMEDOUT, "unreachable")
+            return
+        loop = self._network.loop
+        pause = _SYN_RETRIES_S[self._attempt] * SECOND
+        self._attempt += 1
+        loop.after_kernel(loop.now + pause, self.send_syn, None)
+        self._send(False, self._syn_arrives, "S")  # noqa: FBT003 - private
+
+    def _syn_arrives(self, _: None) -> None:
+        target = self._target
+        if not target.on or not self._pending():
+            return
+        sock = self._sock
+        assert sock.remote is not None
+        listener = target.listeners.get(sock.remote[1])
+        if listener is not None and listener.local_only and target.name != sock.host.machine:
+            listener = None
+        if target.refusing or listener is None:
+            self._send(True, self._refused, "R")  # noqa: FBT003 - private
+            return
+        assert listener.accepting is not None
+        if len(listener.accepting) > listener.backlog:
+            return
+        self._send(True, self._established, "A")  # noqa: FBT003 - private
+
+    def _refused(self, _: None) -> None:
+        if self._pending():
+            self._finish(errno.ECONNREFUSED, "refused")
+
+    def _finish(self, error: int, outcome: str) -> None:
+        sock = self._sock
+        sock.connecting = False
+        sock.dead = True
+        sock.error = error
+        self._network.observe(sock, outcome)
+        sock.poll_soon()
+
+    def _established(self, _: None) -> None:
+        """The client has its SYN-ACK; the server learns of it with the client's ACK, the next segment on the link."""
+        sock = self._sock
+        if not self._pending():
+            return
+        assert sock.remote is not None
+        network = self._network
+        listener = self._target.listeners.get(sock.remote[1])
+        sock.connecting = False
+        host = listener.host if listener is not None else None
+        if host is None:
+            # The listener closed in the meantime: its kernel answers the ACK with a reset.
+            self._finish(errno.ECONNRESET, "reset")
+            return
+        server = SimSocket(network, host, sock.family, sock.proto)
+        server.local = (sock.remote[0], sock.remote[1])
+        server.remote = sock.local
+        server.link = sock.link.back
+        server.peer, sock.peer = sock, server
+        self._server = server
+        network.observe(sock, "connected")
+        sock.poll_soon()
+        delay = max(sock.link.fate(0), 0)
+        when = network.loop.now + delay
+        sock.free_at = server.free_at = when
+        network.note_segment(sock.link, network.loop.now, when, "A", 0)
+        network.loop.after_kernel(when, self._accepted, listener)
+
+    def _accepted(self, listener: SimSocket) -> None:
+        server = self._server
+        assert server is not None
+        if server.vanished or server.dead:
+            return
+        if listener.closed or listener.accepting is None:
+            server.close()
+            server.reset_peer()
+            return
+        listener.accepting.append(server)
+        if listener.reader is not None and not listener.fired:
+            listener.fire(listener.reader)

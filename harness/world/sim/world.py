@@ -1,0 +1,176 @@
+"""The sim world as the director sees it: `harness.world.base.World` on virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from harness.errors import WorldError, unknown_name
+from harness.history.events import Observation
+from harness.history.recorder import OperationLog, Sink
+from harness.tape import Tape
+from harness.world.base import Dependency, HostSpec
+from harness.world.sim.host import SimHost
+from harness.world.sim.hosts import Machines
+from harness.world.sim.incarnation import HOST
+from harness.world.sim.loop import Budget, SimLoop
+from harness.world.sim.network import Network
+from harness.world.sim.schedule import DEFAULT_ONE_IN, Schedule
+from harness.world.sim.sink import RunSink
+from harness.world.sim.trace import Trace
+
+_UNHANDLED_MAX: Final = 100
+_TEXT_MAX: Final = 300
+
+
+class SimWorld:
+    """One simulated world; `run.run_sim` runs one, and takes it down.
+
+    `dependency_kinds` maps a kind to `async (world, name, options) -> Dependency`, which boots machines through
+    `machines` and shapes their links through `network`. `targets` maps a port to the factory of the code under test.
+    """
+
+    kind: Literal["sim"] = "sim"
+
+    def __init__(
+        self,
+        tape: Tape,
+        sink: Sink,
+        *,
+        targets: Mapping[str, Callable[..., Any]],
+        directory: Path,
+        dependency_kinds: Mapping[str, Callable[..., Awaitable[Any]]],
+        budget: Budget | None = None,
+        permute_one_in: int = DEFAULT_ONE_IN,
+        rows_max: int = 0,
+    ) -> None:
+        self.tape = tape
+        self.run_sink = RunSink(sink)
+        self.history: Sink = self.run_sink
+        self.trace = Trace(rows_max=rows_max)
+        schedule = Schedule(tape.stream("schedule"), one_in=permute_one_in)
+        self.loop = SimLoop(schedule, self.trace, budget or Budget())
+        self.network = Network(self.loop, tape, self.run_sink, self.trace)
+        self.loop.network = self.network
+        self.machines = Machines(self.loop, self.network, tape, self.run_sink, self.trace, directory)
+        self.loop.report = self._report
+        self.unhandled = 0
+        self._targets = targets
+        self._kinds = dependency_kinds
+        self._dependencies: dict[str, Any] = {}
+
+    # --- World --------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the run began."""
+        return self.loop.now
+
+    async def sleep_until(self, time_ns: int) -> None:
+        """Return at that time, or at once if it has passed."""
+        if time_ns <= self.loop.now:
+            return
+        done = self.loop.create_future()
+        timer = self.loop.call_at_ns(time_ns, _wake, done)
+        try:
+            await done
+        finally:
+            timer.cancel()
+
+    async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
+        """Start a dependency; hosts started later find its URL in `endpoints[name]`."""
+        if name in self._dependencies:
+            raise WorldError(f"the dependency {name!r} is running already")
+        if kind not in self._kinds:
+            raise unknown_name("kind of dependency", kind, self._kinds)
+        self.network.dependencies.add(name)
+        self.machines.declare(name)
+        dependency: Dependency = await self._kinds[kind](self, name, options)
+        self._dependencies[name] = dependency
+        return dependency
+
+    def dependency(self, name: str) -> Any:
+        """Return the control surface of a running dependency."""
+        if name not in self._dependencies:
+            raise unknown_name("dependency", name, self._dependencies)
+        return self._dependencies[name]
+
+    async def start_host(self, spec: HostSpec) -> None:
+        """Start (or restart, as a new incarnation) a host."""
+        self.machines.boot(spec.name, self._run_program, spec)
+
+    async def kill_host(self, name: str, *, silent: bool = False) -> None:
+        """SIGKILL, or power off if `silent`."""
+        if silent:
+            self.machines.power_off(name)
+        else:
+            self.machines.kill(name)
+
+    async def freeze_host(self, name: str) -> None:
+        """SIGSTOP."""
+        self.machines.freeze(name)
+
+    async def thaw_host(self, name: str) -> None:
+        """SIGCONT. A dependency's unread bytes are observed first."""
+        if name in self.network.dependencies:
+            self.observe_unanswered(name)
+        self.machines.thaw(name)
+
+    async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
+        """Ask the program to finish and wait; True if it did within the timeout, else it was killed."""
+        if not self.machines.is_running(name):
+            return name not in self.machines.failures
+        life = self.machines.life(name)
+        program = self.machines.program(name)
+        if life.stopping is not None:
+            life.stopping.set()
+        deadline = self.loop.now + timeout_ns
+        timer = asyncio.ensure_future(self.sleep_until(deadline))
+        try:
+            await asyncio.wait([timer, program], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+        if program.done():
+            return True
+        self.machines.kill(name)
+        return False
+
+    # --- more than World ----------------------------------------------------------------------------------------
+
+    def observe_unanswered(self, name: str) -> None:
+        """Record how many bytes a standing dependency never read; call it just before it is thawed."""
+        connections, size = self.machines.unread(name)
+        number = self.machines.life(name).number
+        value = {"connections": connections, "bytes": size}
+        self.history.record(Observation(self.loop.now, name, number, "unanswered", value))
+
+    async def _run_program(self, spec: HostSpec) -> None:
+        life = HOST.get()
+        life.stopping = asyncio.Event()
+        host = SimHost(
+            log=OperationLog(self.history, self.now_ns, spec.name, life.number),
+            disk=self.machines.disk(spec.name),
+            endpoints={name: dependency.url for name, dependency in self._dependencies.items()},
+            params=spec.params,
+            past=self.run_sink.past(spec.name),
+            targets=self._targets,
+            tape=self.tape,
+            stopping=life.stopping,
+        )
+        await spec.program(host)
+
+    def _report(self, context: dict[str, Any]) -> None:
+        """Record an error that a host's code neither handled nor fetched."""
+        self.unhandled += 1
+        error = context.get("exception")
+        text = f"{context.get('message')}: {type(error).__name__}: {error}" if error else str(context.get("message"))
+        host = HOST.get(self.machines.harness)
+        self.trace.note(self.loop.now, f"unhandled {host.label}")
+        if self.unhandled <= _UNHANDLED_MAX:
+            self.history.record(
+                Observation(self.loop.now, host.machine, host.number, "unhandled", {"error": text[:_TEXT_MAX]})
+            )
+
+
+def _wake(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)
