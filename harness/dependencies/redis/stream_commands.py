@@ -1,0 +1,415 @@
+"""Commands on streams themselves: XADD, XTRIM, XDEL, XLEN, XRANGE, XREVRANGE, XREAD, XSETID."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from harness.dependencies.redis import resp
+from harness.dependencies.redis.commands import SYNTAX_ERROR, Command, parse_int, wrong_arity
+from harness.dependencies.redis.keyspace import StreamValue
+from harness.dependencies.redis.resp import ReplyError
+from harness.dependencies.redis.session import Session
+from harness.dependencies.redis.streams import (
+    ID_MAX,
+    NODE_ENTRIES_MAX,
+    SEQ_BITS,
+    SEQ_MAX,
+    Stream,
+    make_id,
+    parse_id,
+)
+
+_BAD_ID: Final = "ERR Invalid stream ID specified as stream command argument"
+_SMALL_ID: Final = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+
+
+@dataclass(slots=True)
+class Trim:
+    """How far to trim: to a length, or below an id."""
+
+    maxlen: int | None = None
+    min_id: int | None = None
+    approximate: bool = False
+    limit: int | None = None
+
+    def apply(self, stream: Stream) -> int:
+        """Trim; return how many entries went."""
+        limit = self.limit
+        if limit is None:
+            limit = 100 * NODE_ENTRIES_MAX if self.approximate else 0
+        if self.maxlen is not None:
+            return stream.trim_to_length(self.maxlen, approximate=self.approximate, limit=limit)
+        assert self.min_id is not None
+        return stream.trim_below(self.min_id, approximate=self.approximate, limit=limit)
+
+
+def _parse_trim(argv: list[bytes], position: int, trim: Trim | None) -> tuple[int, Trim]:
+    """Parse `MAXLEN|MINID [=|~] threshold` at that position; return the position behind it."""
+    if trim is not None and (trim.maxlen is not None or trim.min_id is not None):
+        raise ReplyError("ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
+    trim = trim or Trim()
+    by_length = argv[position].lower() == b"maxlen"
+    position += 1
+    if position < len(argv) - 1 and argv[position] in {b"~", b"="}:
+        trim.approximate = argv[position] == b"~"
+        position += 1
+    if position >= len(argv):
+        raise ReplyError(SYNTAX_ERROR)
+    if by_length:
+        trim.maxlen = parse_int(argv[position])
+        if trim.maxlen < 0:
+            raise ReplyError("ERR The MAXLEN argument must be >= 0.")
+    else:
+        trim.min_id = parse_id(argv[position])
+    return position + 1, trim
+
+
+def _parse_limit(argv: list[bytes], position: int, trim: Trim | None) -> tuple[int, Trim]:
+    if position + 1 >= len(argv):
+        raise ReplyError(SYNTAX_ERROR)
+    trim = trim or Trim()
+    trim.limit = parse_int(argv[position + 1])
+    if trim.limit < 0:
+        raise ReplyError("ERR The LIMIT argument must be >= 0.")
+    return position + 2, trim
+
+
+def _check_trim(trim: Trim | None) -> None:
+    if trim is None:
+        return
+    if trim.limit is not None and trim.maxlen is None and trim.min_id is None:
+        raise ReplyError("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
+    if trim.limit is not None and not trim.approximate:
+        raise ReplyError("ERR syntax error, LIMIT cannot be used without the special ~ option")
+
+
+def xadd(session: Session, argv: list[bytes]) -> bytes:
+    """XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value ..."""
+    position = 2
+    trim: Trim | None = None
+    create = True
+    while argv[position] != b"*":
+        option = argv[position].lower()
+        if option in {b"maxlen", b"minid"}:
+            position, trim = _parse_trim(argv, position, trim)
+        elif option == b"limit":
+            position, trim = _parse_limit(argv, position, trim)
+        elif option == b"nomkstream":
+            create = False
+            position += 1
+        else:
+            break
+        if position >= len(argv):
+            raise wrong_arity("xadd")
+    id_text = argv[position]
+    wanted = None if id_text == b"*" else _parse_new_id(id_text)
+    fields = len(argv) - position - 1
+    if fields < 2 or fields % 2:  # noqa: PLR2004 - at least one field and its value
+        raise wrong_arity("xadd")
+    _check_trim(trim)
+    key = argv[1]
+    db = session.db
+    stream = db.stream(key)
+    if stream is None and not create:
+        return session.null()
+    target = stream or StreamValue()
+    entry_id = _choose_id(target, wanted, session.engine.keyspace.now_ms)
+    text = target.append(entry_id, argv[position + 1 :])
+    if stream is None:
+        db.create_stream(key, target)
+    if trim is not None:
+        trim.apply(target)
+    db.notify_watch(key)
+    effect = argv.copy()
+    effect[position] = text
+    session.engine.effect = effect
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+def _parse_new_id(text: bytes) -> tuple[int, int | None]:
+    """Return (ms, seq) of an explicit id; seq is None for `ms-*`."""
+    if text.endswith(b"-*") and text[:-2].isdigit() and int(text[:-2]) <= SEQ_MAX:
+        return int(text[:-2]), None
+    entry_id = parse_id(text)
+    if entry_id == 0:
+        raise ReplyError("ERR The ID specified in XADD must be greater than 0-0")
+    return entry_id >> SEQ_BITS, entry_id & SEQ_MAX
+
+
+def _choose_id(stream: Stream, wanted: tuple[int, int | None] | None, now_ms: int) -> int:
+    if wanted is None:
+        return stream.next_id(now_ms)
+    ms, seq = wanted
+    if seq is not None:
+        return make_id(ms, seq)
+    last_ms = stream.last_id >> SEQ_BITS
+    if ms > last_ms:
+        return make_id(ms, 0)
+    if ms < last_ms or stream.last_id & SEQ_MAX == SEQ_MAX:
+        raise ReplyError(_SMALL_ID)
+    return stream.last_id + 1
+
+
+def xtrim(session: Session, argv: list[bytes]) -> bytes:
+    """XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count]"""
+    position = 2
+    trim: Trim | None = None
+    while position < len(argv):
+        option = argv[position].lower()
+        if option in {b"maxlen", b"minid"} and position + 1 < len(argv):
+            position, trim = _parse_trim(argv, position, trim)
+        elif option == b"limit":
+            position, trim = _parse_limit(argv, position, trim)
+        else:
+            raise ReplyError(SYNTAX_ERROR)
+    _check_trim(trim)
+    if trim is None:
+        raise ReplyError("ERR syntax error, XTRIM must be called with a trimming strategy")
+    stream = session.db.stream(argv[1])
+    if stream is None:
+        return resp.SMALL[0]
+    removed = trim.apply(stream)
+    if removed:
+        session.db.notify_watch(argv[1])
+    return resp.integer(removed)
+
+
+def xdel(session: Session, argv: list[bytes]) -> bytes:
+    """XDEL key id ..."""
+    stream = session.db.stream(argv[1])
+    if stream is None:
+        return resp.SMALL[0]
+    deleted = sum([stream.delete(entry_id) for entry_id in [parse_id(text) for text in argv[2:]]])
+    if deleted:
+        session.db.notify_watch(argv[1])
+    return resp.integer(deleted)
+
+
+def xlen(session: Session, argv: list[bytes]) -> bytes:
+    """XLEN key"""
+    stream = session.db.stream(argv[1])
+    return resp.integer(len(stream) if stream is not None else 0)
+
+
+def parse_range_start(text: bytes) -> int:
+    """Return the first id of a range: `-`, an id, or `(id` to leave it out. Raises ReplyError."""
+    if text == b"-":
+        return 0
+    if text == b"+":
+        return ID_MAX
+    if text[:1] != b"(":
+        return parse_id(text)
+    start = parse_id(text[1:])
+    if start == ID_MAX:
+        raise ReplyError("ERR invalid start ID for the interval")
+    return start + 1
+
+
+def parse_range_end(text: bytes) -> int:
+    """Return the last id of a range: `+`, an id, or `(id` to leave it out. Raises ReplyError."""
+    if text == b"+":
+        return ID_MAX
+    if text == b"-":
+        return 0
+    if text[:1] != b"(":
+        return parse_id(text, SEQ_MAX)
+    end = parse_id(text[1:], SEQ_MAX)
+    if end == 0:
+        raise ReplyError("ERR invalid end ID for the interval")
+    return end - 1
+
+
+def _range(session: Session, argv: list[bytes], start: bytes, end: bytes, *, newest_first: bool) -> bytes:
+    low, high = parse_range_start(start), parse_range_end(end)
+    count: int | None = None
+    position = 4
+    while position < len(argv):
+        if argv[position].lower() != b"count" or position + 1 >= len(argv):
+            raise ReplyError(SYNTAX_ERROR)
+        count = max(0, parse_int(argv[position + 1]))
+        position += 2
+    stream = session.db.stream(argv[1])
+    if stream is None:
+        return resp.EMPTY_ARRAY
+    if count == 0:
+        return session.null_array()
+    return resp.array(stream.between(low, high, count, newest_first=newest_first))
+
+
+def xrange(session: Session, argv: list[bytes]) -> bytes:
+    """XRANGE key start end [COUNT count]"""
+    return _range(session, argv, argv[2], argv[3], newest_first=False)
+
+
+def xrevrange(session: Session, argv: list[bytes]) -> bytes:
+    """XREVRANGE key end start [COUNT count]"""
+    return _range(session, argv, argv[3], argv[2], newest_first=True)
+
+
+def xsetid(session: Session, argv: list[bytes]) -> bytes:
+    """XSETID key last-id [ENTRIESADDED n] [MAXDELETEDID id]"""
+    last_id = parse_id(argv[2])
+    added: int | None = None
+    max_deleted: int | None = None
+    position = 3
+    while position < len(argv):
+        option = argv[position].lower()
+        if position + 1 >= len(argv):
+            raise ReplyError(SYNTAX_ERROR)
+        if option == b"entriesadded":
+            added = parse_int(argv[position + 1])
+            if added < 0:
+                raise ReplyError("ERR entries_added must be positive")
+        elif option == b"maxdeletedid":
+            max_deleted = parse_id(argv[position + 1])
+            if last_id < max_deleted:
+                raise ReplyError("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
+        else:
+            raise ReplyError(SYNTAX_ERROR)
+        position += 2
+    stream = session.db.stream(argv[1])
+    if stream is None:
+        raise ReplyError("ERR no such key")
+    if last_id < stream.max_deleted_id:
+        raise ReplyError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
+    if len(stream):
+        if last_id < stream.top_id:
+            raise ReplyError("ERR The ID specified in XSETID is smaller than the target stream top item")
+        if added is not None and added < len(stream):
+            raise ReplyError("ERR The entries_added specified in XSETID is smaller than the target stream length")
+    stream.last_id = last_id
+    if added is not None:
+        stream.entries_added = added
+    if max_deleted:
+        stream.max_deleted_id = max_deleted
+    session.db.notify_watch(argv[1])
+    return resp.OK
+
+
+@dataclass(slots=True)
+class ReadOptions:
+    """The options that XREAD and XREADGROUP share. `block_ms` is None when the caller does not want to wait."""
+
+    keys: list[bytes]
+    ids: list[bytes]
+    count: int | None = None
+    block_ms: int | None = None
+    group: bytes | None = None
+    consumer: bytes = b""
+    keep_pending: bool = True
+
+
+def parse_read(argv: list[bytes], *, grouped: bool) -> ReadOptions:
+    """Parse the arguments of XREAD or XREADGROUP. Raises ReplyError."""
+    options = ReadOptions([], [])
+    position = 1
+    left = len(argv)
+    while position < left:
+        option = argv[position].lower()
+        more = left - position - 1
+        if option == b"streams" and more:
+            _take_streams(options, argv[position + 1 :], grouped=grouped)
+            break
+        if option == b"block" and more:
+            options.block_ms = _timeout(argv[position + 1])
+            position += 2
+        elif option == b"count" and more:
+            options.count = max(0, parse_int(argv[position + 1])) or None
+            position += 2
+        elif option == b"group" and more > 1:
+            if not grouped:
+                raise ReplyError("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
+            options.group, options.consumer = argv[position + 1], argv[position + 2]
+            position += 3
+        elif option == b"noack":
+            if not grouped:
+                raise ReplyError("ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
+            options.keep_pending = False
+            position += 1
+        else:
+            raise ReplyError(SYNTAX_ERROR)
+    if not options.keys:
+        raise ReplyError(SYNTAX_ERROR)
+    if grouped and options.group is None:
+        raise ReplyError("ERR Missing GROUP option for XREADGROUP")
+    return options
+
+
+def _take_streams(options: ReadOptions, rest: list[bytes], *, grouped: bool) -> None:
+    if len(rest) % 2:
+        what = "an ID or '>'" if grouped else "an ID, '+', or '$'"
+        name = "xreadgroup" if grouped else "xread"
+        raise ReplyError(f"ERR Unbalanced '{name}' list of streams: for each stream key {what} must be specified.")
+    half = len(rest) // 2
+    options.keys, options.ids = rest[:half], rest[half:]
+
+
+def _timeout(text: bytes) -> int:
+    timeout_ms = parse_int(text, "ERR timeout is not an integer or out of range")
+    if timeout_ms < 0:
+        raise ReplyError("ERR timeout is negative")
+    return timeout_ms
+
+
+def read_reply(session: Session, found: Sequence[tuple[bytes, list[bytes]]]) -> bytes:
+    """Return the entries found, by stream: a map in RESP3, an array of pairs in RESP2."""
+    if session.resp3:
+        parts = [b"%b%b" % (resp.bulk(key), resp.array(entries)) for key, entries in found]
+        return b"%%%d\r\n%b" % (len(parts), b"".join(parts))
+    parts = [
+        b"*2\r\n$%d\r\n%b\r\n*%d\r\n%b" % (len(key), key, len(entries), b"".join(entries)) for key, entries in found
+    ]
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+
+
+def wait_for(session: Session, options: ReadOptions, attempt: Callable[[], bytes | None]) -> bytes:
+    """Block the session until `attempt` succeeds, if it asked to and may; else answer that there is nothing."""
+    if options.block_ms is None or not session.may_block:
+        return session.null_array()
+    keys = tuple(dict.fromkeys(options.keys))
+    session.block(keys, attempt, session.null_array, timeout_ns=options.block_ms * 1_000_000)
+    return b""
+
+
+def xread(session: Session, argv: list[bytes]) -> bytes:
+    """XREAD [COUNT count] [BLOCK ms] STREAMS key ... id ..."""
+    options = parse_read(argv, grouped=False)
+    db = session.db
+    after: list[int] = []
+    for key, text in zip(options.keys, options.ids, strict=True):
+        stream = db.stream(key)
+        if text == b"$":
+            after.append(stream.last_id if stream is not None else 0)
+        elif text == b"+":
+            newest = stream is not None and len(stream)
+            after.append(stream.top_id - 1 if stream is not None and newest else stream.last_id if stream else 0)
+        elif text == b">":
+            raise ReplyError(
+                "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+            )
+        else:
+            after.append(parse_id(text))
+
+    def attempt() -> bytes | None:
+        found: list[tuple[bytes, list[bytes]]] = []
+        for key, last_seen in zip(options.keys, after, strict=True):
+            stream = db.stream(key)
+            if stream is not None and stream.last_id > last_seen:
+                entries = stream.between(last_seen + 1, ID_MAX, options.count)
+                if entries:
+                    found.append((key, entries))
+        return read_reply(session, found) if found else None
+
+    return attempt() or wait_for(session, options, attempt)
+
+
+COMMANDS = (
+    Command("xadd", -5, xadd, writes=True),
+    Command("xtrim", -4, xtrim, writes=True),
+    Command("xdel", -3, xdel, writes=True),
+    Command("xlen", 2, xlen),
+    Command("xrange", -4, xrange),
+    Command("xrevrange", -4, xrevrange),
+    Command("xsetid", -3, xsetid, writes=True),
+    Command("xread", -4, xread),
+)
