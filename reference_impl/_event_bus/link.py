@@ -1,9 +1,9 @@
 """One connection to Redis: requests out, replies in, every request with a deadline.
 
-redis-py makes the connection (URL, TLS, AUTH, SELECT) and parses the replies. What is added is what publishing needs: a
-standing reader, so that a reset is noticed while nothing is asked; replies handed to a callback, so that neither a task
-nor a lock stands between a publish and the socket; a deadline after which the link is dropped for good, because after
-one unanswered request nobody can say which reply belongs to whom. A dropped link discards what it had not yet sent.
+redis-py makes the connection (URL, TLS, AUTH, SELECT), then this protocol takes the transport over and hiredis parses the
+replies. That buys what publishing needs: a reset is noticed while nothing is asked; neither a task nor a lock stands
+between a publish and the socket; and an unanswered request drops the link for good, because after one of those nobody
+can say which reply belongs to whom. A dropped link discards what it had not yet sent.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from reference_impl._event_bus.encoding import Reply, pack
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 OnReplies: TypeAlias = "Callable[[Sequence[Reply] | LinkError], None]"
 _POOL_ONLY = frozenset({"max_connections", "timeout"})
+_INCOMPLETE = object()
 _HELLO = pack("PING") + pack("INFO", "server")
 
 
@@ -65,18 +67,23 @@ class _Request:
     replies: list[Reply] = field(default_factory=list)
 
 
-class Link:
+class Link(asyncio.Protocol):
     """An established connection. Replies arrive in request order; error replies are exception objects among them."""
 
     def __init__(self, connection: AbstractConnection) -> None:
+        writer = connection._writer  # noqa: SLF001 - the one place where redis-py hands its connection over
+        assert writer is not None, "not connected"
         self._connection = connection
+        self._transport = writer.transport
         self._loop = asyncio.get_running_loop()
+        self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._requests: deque[_Request] = deque()
         self._watch: asyncio.TimerHandle | None = None
         self._cause: str | None = None
+        self._gone: asyncio.Future[None] = self._loop.create_future()
         self.run_id: str | None = None
         self.on_lost: Callable[[], None] | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._transport.set_protocol(self)
 
     @classmethod
     async def open(cls, address: Address, timeout: float) -> "Link":
@@ -94,7 +101,6 @@ class Link:
             await connection.disconnect(nowait=True)
             raise LinkError(f"cannot reach Redis at {address}: {type(error).__name__}") from error
         link = cls(connection)
-        link._reader = link._loop.create_task(link._read(), name="event-bus-link")
         try:
             pong, info = await link.ask(_HELLO, 2, timeout)
         except BaseException:
@@ -116,9 +122,8 @@ class Link:
 
         On a link that is already lost, `done` is called at once.
         """
-        writer = self._connection._writer  # noqa: SLF001 - redis-py's own send awaits a drain; a publish must not
-        if self._cause is not None or writer is None:
-            done(LinkError(self._cause or "not connected"))
+        if self._cause is not None:
+            done(LinkError(self._cause))
             return
         request = _Request(replies, self._loop.time() + timeout, done)
         self._requests.append(request)
@@ -127,7 +132,7 @@ class Link:
             self._watch = None
         if self._watch is None:
             self._watch = self._loop.call_at(request.deadline, self._check_deadline)
-        writer.write(packed)
+        self._transport.write(packed)
 
     async def ask(self, packed: bytes, replies: int, timeout: float) -> Sequence[Reply]:
         """Send commands and wait for their replies.
@@ -157,9 +162,7 @@ class Link:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        writer = self._connection._writer  # noqa: SLF001 - redis-py cannot discard what is unsent
-        if writer is not None:
-            writer.transport.abort()
+        self._transport.abort()
         unanswered, self._requests = self._requests, deque()
         for request in unanswered:
             request.done(LinkError(cause))
@@ -170,32 +173,32 @@ class Link:
         """Drop the link and wait until nothing of it is left."""
         self.on_lost = None
         self.abort("closed")
-        if self._reader is not None:
-            await asyncio.wait([self._reader])
+        await self._gone
+        await self._connection.disconnect(nowait=True)
 
-    async def _read(self) -> None:
-        """Hand out replies until the connection ends."""
-        read = self._connection.read_response
-        cause = "the reader ended"
+    def data_received(self, data: bytes) -> None:
+        """Hand out the replies in these bytes."""
+        parser = self._parser
         try:
-            while True:
-                try:
-                    reply = await read(disconnect_on_error=False)
-                except ResponseError as error:
-                    reply = error
+            parser.feed(data)
+            while (reply := parser.gets()) is not _INCOMPLETE:
                 if not self._requests:
-                    raise LinkError("a reply without a request")  # noqa: TRY301 - ends the link as any failure does
+                    self.abort("a reply without a request")
+                    return
                 request = self._requests[0]
                 request.replies.append(reply)
                 request.missing -= 1
                 if not request.missing:
                     self._requests.popleft()
                     request.done(request.replies)
-        except (RedisError, OSError, LinkError) as error:
-            cause = f"{type(error).__name__}: {error}"
-        finally:
-            self.abort(cause)
-            await self._connection.disconnect(nowait=True)
+        except hiredis.ProtocolError as error:
+            self.abort(f"not a Redis server: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer or the network ended it, or `abort` did."""
+        if not self._gone.done():
+            self._gone.set_result(None)
+        self.abort(f"{type(exc).__name__}: {exc}" if exc else "closed by the server")
 
     def _check_deadline(self) -> None:
         """Drop the link if its oldest request is overdue; else look again when it would be."""
