@@ -124,6 +124,7 @@ def end(victims: Iterable[Status]) -> None:
     """SIGKILL these processes and wait until they are dead; one that was replaced meanwhile is left alone."""
     dying = select.poll()
     handles: set[int] = set()
+    waiting: set[int] = set()
     try:
         for victim in victims:
             with suppress(ProcessLookupError, PermissionError):
@@ -133,12 +134,9 @@ def end(victims: Iterable[Status]) -> None:
                 if now is not None and now.start == victim.start:
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                     dying.register(handle, select.POLLIN)
-        waiting = set(handles)
-        while waiting:
-            dead = [handle for handle, _ in dying.poll(_DEATH_MS_MAX)]
-            if not dead:
-                return
-            for handle in dead:
+                    waiting.add(handle)
+        while waiting and (dead := dying.poll(_DEATH_MS_MAX)):
+            for handle, _ in dead:
                 dying.unregister(handle)
                 waiting.discard(handle)
     finally:

@@ -107,7 +107,7 @@ class ProcessHost:
         return time.monotonic_ns() - self._assignment.start_ns
 
     def draws(self, label: str) -> Stream:
-        """The stream `workload/<host>/<label>`; a later incarnation draws afresh, not the same values again."""
+        """The stream `workload/<host>/<label>`; a later incarnation draws anew, not the same values again."""
         again = f"#{self.incarnation}" if self.incarnation > 1 else ""
         return self._tape.stream(f"workload/{self.name}/{label}{again}")
 
@@ -130,7 +130,7 @@ class ProcessHost:
 
 
 def load(path: str, what: str) -> Callable[..., Any]:
-    """Return what `module:function` names. Raises `LoadError` with one line that names `what` and the reason."""
+    """Return what `module:function` names. Raises `LoadError`: one line that names `what` and the reason."""
     module_name, _, attributes = path.partition(":")
     try:
         found: Any = importlib.import_module(module_name)

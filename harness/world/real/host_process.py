@@ -38,7 +38,6 @@ from harness.world.real.process import ChildProcess, Run
 Asked: TypeAlias = Literal["", "stop", "kill"]
 
 _LOG_BYTES_MAX: Final = 1 << 20
-_DRAIN_S_MAX: Final = 2.0
 _FREEZE_NS_MAX: Final = SECOND
 
 
@@ -52,7 +51,7 @@ def how_it_ended(asked: Asked, returncode: int) -> Literal["killed", "stopped", 
 
 
 class Past:
-    """What all incarnations of one host recorded, as JSON lines in a file without a name, for the next to read."""
+    """What all incarnations of a host recorded, as JSON lines in a nameless file for the next one to read."""
 
     def __init__(self, directory: Path) -> None:
         self.file: IO[bytes] = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - see `close`
@@ -72,9 +71,7 @@ class Past:
 class HostProcess:
     """One incarnation, from its start to its end. Made by `start`."""
 
-    def __init__(
-        self, assignment: wire.Assignment, past: Past, sink: Sink, now_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, assignment: wire.Assignment, past: Past, sink: Sink, now_ns: Callable[[], int]) -> None:
         self.name = assignment.name
         self.incarnation = assignment.incarnation
         self.frozen = False
@@ -159,21 +156,19 @@ class HostProcess:
             with suppress(BrokenPipeError):  # it is ending already
                 os.write(self._control, wire.STOP)
         try:
-            await asyncio.wait_for(asyncio.shield(self._ending), as_seconds(timeout_ns))
+            await asyncio.wait_for(self.ended(), as_seconds(timeout_ns))
         except TimeoutError:
             await self.kill()
         return self.change != "killed"
 
     async def freeze(self) -> None:
-        """SIGSTOP to the process and what it started; return when it stands still and all it said is recorded."""
+        """SIGSTOP to the process and what it started; return when it stands still and its words are recorded."""
         self._child.signal_group(signal.SIGSTOP)
         deadline_ns = self._now_ns() + _FREEZE_NS_MAX
         while (status := guard.status_of(self._child.pid)) is not None and not status.still:
             if self._now_ns() > deadline_ns:
                 raise WorldError(f"host {self.name!r} did not stop at SIGSTOP")
-            await asyncio.sleep(
-                0.001
-            )  # the kernel tells of a stop only by SIGCHLD, which belongs to the program
+            await asyncio.sleep(0.001)  # the kernel tells of a stop only by SIGCHLD, which belongs to the program
         self._history.drain()
         if self.alive and self._child.returncode is None:
             self.frozen = True
@@ -188,13 +183,8 @@ class HostProcess:
     async def _end(self, output: PipeReader, log: BoundedLog) -> None:
         """Wait for the process to end, take its last words, and record what became of it."""
         returncode = await self._child.wait()
-        for reader in (self._history, output):
-            try:
-                await asyncio.wait_for(reader.ended(), _DRAIN_S_MAX)
-            except (
-                TimeoutError
-            ):  # something it started left its group and holds the pipe; the run's end finds it
-                reader.close()
+        self._history.close()
+        output.close()
         log.close()
         os.close(self._control)
         self.detail = self._reported or f"returncode {returncode}"
@@ -216,17 +206,13 @@ class HostProcess:
         try:
             message = wire.DECODER.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise WorldError(
-                f"host {self.name!r} sent a malformed history line: {error}: {line[:80]!r}"
-            ) from error
+            raise WorldError(f"host {self.name!r} sent a malformed line: {error}: {line[:80]!r}") from error
         if isinstance(message, wire.ProgramRunning):
             self._begun.set()
         elif isinstance(message, wire.ProgramFailed):
             self._reported = message.error
         elif (message.actor, message.incarnation) != (self.name, self.incarnation):
-            raise WorldError(
-                f"host {self.name!r} recorded in the name of {message.actor}#{message.incarnation}"
-            )
+            raise WorldError(f"host {self.name!r} recorded in the name of {message.actor}#{message.incarnation}")
         else:
             self._past.append(line, message)
             self._sink.record(message)

@@ -100,8 +100,8 @@ class ObservingEventLoop(asyncio.SelectorEventLoop):
             if to is not None:
                 self._saw(to, outcome)
 
-    # asyncio has no public place to learn how a connection ended without standing between library and protocol;
-    # these two factories have kept name and signature since Python 3.4.
+    # asyncio has no public place to learn how a connection ended without standing between library and
+    # protocol; these two factories have kept name and signature since Python 3.4.
     def _make_socket_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
         transport: asyncio.Transport = super()._make_socket_transport(sock, *args, **kwargs)  # type: ignore[misc]
         self._watch(sock)

@@ -16,15 +16,17 @@ _LINE_MAX: Final = 1 << 16
 
 
 class PipeReader:
-    """Hands what arrives on a pipe to `feed`, in order, and closes it at end of file.
+    """Hands what arrives on a pipe to `feed`, in order, until end of file or `close`.
 
-    If `feed` raises, the error is kept in `error`, and what comes after is drained and dropped.
+    What a process wrote is in the pipe when it dies, so `close` after its death misses nothing, and need not
+    wait for end of file, which something that the process started may put off for ever. If `feed` raises, the
+    error is kept in `error`, and what comes after is drained and dropped.
     """
 
     def __init__(self, feed: Callable[[bytes], None]) -> None:
         self.error: Exception | None = None
         self._feed = feed
-        self._ended = asyncio.Event()
+        self._open = True
         self._loop = asyncio.get_running_loop()
         self._descriptor, self.write_end = os.pipe()
         os.set_blocking(self._descriptor, False)
@@ -36,41 +38,39 @@ class PipeReader:
         """Close our copy of the write end, once the child has its own: then its death is our end of file."""
         os.close(self.write_end)
 
-    async def ended(self) -> None:
-        """Return at end of file: every writer is gone and everything is handed over."""
-        await self._ended.wait()
-
     def drain(self) -> None:
-        """Hand over all that is in the pipe at this moment."""
-        while self._readable():
-            pass
+        """Hand over all that is in the pipe at this moment; no more than it can hold, though others go on writing."""
+        left = _CAPACITY
+        while left > 0 and (count := self._readable()):
+            left -= count
 
     def close(self) -> None:
         """Hand over what is there and read no further."""
         self.drain()
-        if not self._ended.is_set():
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._open:
+            self._open = False
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
-            self._ended.set()
 
-    def _readable(self) -> bool:
-        if self._ended.is_set():
-            return False
+    def _readable(self) -> int:
+        """Hand over what one read gives; return how many bytes that was."""
+        if not self._open:
+            return 0
         try:
             data = os.read(self._descriptor, _READ_MAX)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
-            self._loop.remove_reader(self._descriptor)
-            os.close(self._descriptor)
-            self._ended.set()
-            return False
-        if self.error is None:
+            self._shut()
+        elif self.error is None:
             try:
                 self._feed(data)
             except Exception as error:  # noqa: BLE001 - whoever owns the pipe decides what it means
                 self.error = error
-        return True
+        return len(data)
 
 
 class LineSplitter:

@@ -41,7 +41,7 @@ class ProgramRunning(msgspec.Struct, frozen=True, tag_field="event", tag="progra
 
 
 class ProgramFailed(msgspec.Struct, frozen=True, tag_field="event", tag="program_failed"):
-    """The program or a target could not be loaded, or raised. `error` is one line; the traceback is logged."""
+    """The program or a target could not be loaded, or raised. `error` is one line; the log has more."""
 
     error: str
 

@@ -179,7 +179,7 @@ class RealWorld:
         await self._running(name).kill()
 
     async def freeze_host(self, name: str) -> None:
-        """SIGSTOP a host with all that it started; return when it stands still."""
+        """SIGSTOP a host and what it started in its process group; return when it stands still."""
         await self._running(name).freeze()
 
     async def thaw_host(self, name: str) -> None:
