@@ -1,12 +1,12 @@
 """A history: everything one run recorded, in the order of time, ready to be judged.
 
-Events reach the recorder from several processes, slightly out of order. They are sorted by their time; events of the
-same instant keep the order in which they were recorded, which in the sim world (many events share an instant) is the
-order in which they happened. The *position* of an event in `events` is therefore the finest order there is, and the
-one that order invariants use.
+Events reach the recorder from several processes, slightly out of order. They are sorted by their time;
+events of the same instant keep the order in which they were recorded, which in the sim world (many events
+share an instant) is the order in which they happened. The *position* of an event in `events` is therefore
+the finest order there is, and the one that order invariants use.
 
-A history never changes, so what is computed from it is computed once: queries keep their results in it (`once`), and
-seven invariants share one pass over 100,000 events.
+A history never changes, so what is computed from it is computed once: queries keep their results in it
+(`once`), and seven invariants share one pass over 100,000 events.
 """
 
 from bisect import bisect_left

@@ -1,12 +1,14 @@
 """Histories on disk: JSON lines, one event a line, readable after a crash and never quietly wrong.
 
-Each line is a JSON object of its own, so that `grep` and `jq` work on it. Its last member, `crc`, is a CRC-32 over the
-line's other bytes *continued from the line before*. A flipped byte, a line cut out, doubled or moved therefore breaks
-the chain where it happened, even if what is left is valid JSON. A cut at the end does not: the lines before it still
-check, only a torn last line (one without its newline) is dropped, and the history says that it is truncated.
+Each line is a JSON object of its own, so that `grep` and `jq` work on it. Its last member, `crc`, is a
+CRC-32 over the line's other bytes *continued from the line before*. A flipped byte, a line cut out,
+doubled or moved therefore breaks the chain where it happened, even if what is left is valid JSON. A cut
+at the end does not: the lines before it still check, only a torn last line (one without its newline) is
+dropped, and the history says that it is truncated.
 
-While a run goes on its file is called `<name>.partial`; closing the store gives it its name. A file that still has the
-former name is what a dead run left. The same events always give the same bytes: keys are sorted, nothing else varies.
+While a run goes on its file is called `<name>.partial`; closing the store gives it its name. A file that
+still has the former name is what a dead run left. The same events always give the same bytes: keys are
+sorted, nothing else varies.
 """
 
 import zlib

@@ -11,10 +11,10 @@ the acked events that no group ever saw. Two of them can differ for honest reaso
   counted more than it announced, by as many as it lost; never less.
 
 Overflow needs a full buffer, and that tells it from plain loss. The samples are some time apart, so a
-buffer counts as having been full if a sample plus what was offered until the next one reaches the capacity.
-If it can never have been full, an announcement of overflow is an offence, and undelivered events are not
-overflow but loss, which is another invariant's business. If it was full, every acked event that no group
-saw must have been announced: that is the drop which must not be silent.
+buffer counts as having been full if a sample plus what was offered until the next one reaches the
+capacity. If it can never have been full, an announcement of overflow is an offence, and undelivered
+events are not overflow but loss, which is another invariant's business. If it was full, every acked event
+that no group saw must have been announced: that is the drop which must not be silent.
 """
 
 from bisect import bisect_left, bisect_right

@@ -3,22 +3,22 @@
 For each healed fault of the given name, with T its healing and L the limit:
 
 1. *Backlog.* Every event acked until 1 s before T + L has reached every group by T + L. (The second of
-   grace is what a healthy bus may take to deliver.) An event that never arrived counts as not arrived by
-   then: at this point nobody can tell a stuck backlog from a lost one.
-2. *Direct.* Every event whose publishing began after T + L reaches every group within 1 s of its ack, until
-   the run ends or the next interruption.
+grace is what a healthy bus may take to deliver.) An event that never arrived counts as not arrived by
+then: at this point nobody can tell a stuck backlog from a lost one. 2. *Direct.* Every event whose
+publishing began after T + L reaches every group within 1 s of its ack, until    the run ends or the next
+interruption.
 
-Events announced as given up are owed no delivery. Observed: seconds from T until the last event acked before
-T was delivered; 0 if none was waiting, `never` if one never came.
+Events announced as given up are owed no delivery. Observed: seconds from T until the last event acked
+before T was delivered; 0 if none was waiting, `never` if one never came.
 
-*Interruptions* are other faults, and the times in which a producer or a consumer was dead or frozen. If one
-holds anywhere in T..T + L, recovery could not proceed undisturbed, and T moves to the end of that
+*Interruptions* are other faults, and the times in which a producer or a consumer was dead or frozen. If
+one holds anywhere in T..T + L, recovery could not proceed undisturbed, and T moves to the end of that
 interruption - again and again, until L is undisturbed: of a flapping server the last healing counts. So
 several healings can share one T; they are judged once. If no undisturbed L follows, nothing is owed. A
 producer that finished in good order is no interruption: what it left behind is its fault.
 
-A recovery has been *seen* if L passed undisturbed, and something was published directly after it and had its
-second to arrive. If no recovery was seen, and none was violated, the answer is inconclusive.
+A recovery has been *seen* if L passed undisturbed, and something was published directly after it and had
+its second to arrive. If no recovery was seen, and none was violated, the answer is inconclusive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ class RecoversWithin:
     def judge(self, history: History) -> InvariantResult:
         """Judge each recovery by itself; the slowest one is what is observed."""
         flow = read_flow(history, self.flow)
-        recoveries = [self._watch(history, flow, span) for span in _spans(history, flow, self)]
+        recoveries = [self._watch(flow, span) for span in _spans(history, flow, self)]
         late = [one for recovery in recoveries for one in recovery.late]
         seen = sum(recovery.seen for recovery in recoveries)
         known = [recovery.took_ns for recovery in recoveries]
@@ -76,7 +76,7 @@ class RecoversWithin:
             finding=self._explain(history, flow, late, observed) if late else None,
         )
 
-    def _watch(self, history: History, flow: FlowRecord, span: "_Span") -> "_Recovery":
+    def _watch(self, flow: FlowRecord, span: "_Span") -> "_Recovery":
         """Look at one recovery: who was late, how long it took, and whether enough of it could be seen."""
         due_ns = span.healed_ns + self.limit_ns
         late: list[_Late] = []
@@ -91,7 +91,7 @@ class RecoversWithin:
             arrived_ns = _arrived_ns(flow, publish, groups)
             if publish.ack_ns <= due_ns - self.prompt_ns:
                 if arrived_ns is None or arrived_ns > due_ns:
-                    late.append(_Late(publish, span.window, due_ns, arrived_ns))
+                    late.append(_Late(publish, span.window, due_ns, arrived_ns, direct=False))
                 if publish.ack_ns < span.healed_ns and took_ns is not None:
                     waited = None if arrived_ns is None else arrived_ns - span.healed_ns
                     took_ns = None if waited is None else max(took_ns, waited)
@@ -99,7 +99,7 @@ class RecoversWithin:
                 direct += 1
                 by_ns = publish.ack_ns + self.prompt_ns
                 if arrived_ns is None or arrived_ns > by_ns:
-                    late.append(_Late(publish, span.window, by_ns, arrived_ns))
+                    late.append(_Late(publish, span.window, by_ns, arrived_ns, direct=True))
         return _Recovery(tuple(late), took_ns, seen=direct > 0)
 
     def _why_unseen(self, history: History, recoveries: Sequence["_Recovery"]) -> str:
@@ -113,16 +113,24 @@ class RecoversWithin:
     def _explain(
         self, history: History, flow: FlowRecord, late: Sequence["_Late"], observed: float | str | None
     ) -> Finding:
-        took = NEVER if observed == NEVER else f"{observed:.3f} s" if isinstance(observed, float) else "unknown"
-        sentence = (
-            f"{len({one.publish.key for one in late})} events were late or missing after {self.after} healed: "
-            f"the backlog took {took} (limit {human(self.limit_ns)}), "
-            f"then {human(self.prompt_ns)} an event"
-        )
+        limit = human(self.limit_ns)
+        backlog = [one for one in late if not one.direct]
+        parts = []
+        if backlog:
+            took = f"{observed:.3f} s" if isinstance(observed, float) else observed
+            parts.append(
+                f"{len(backlog)} acked events were not in every group {limit} after {self.after} healed "
+                f"(what was acked before took {took}, limit {limit})"
+            )
+        if len(backlog) < len(late):
+            parts.append(
+                f"{len(late) - len(backlog)} events published more than {limit} after {self.after} healed "
+                f"were not in every group within {human(self.prompt_ns)} of their ack"
+            )
         ordered = sorted(late, key=lambda one: one.by_ns)
         return finding(
             history,
-            sentence,
+            "; ".join(parts),
             ordered,
             label=lambda one: at(one.publish.key, one.publish.start_ns),
             moments=lambda one: one.moments(flow),
@@ -154,6 +162,7 @@ class _Late:
     window: FaultWindow
     by_ns: int
     arrived_ns: int | None
+    direct: bool
 
     def moments(self, flow: FlowRecord) -> Iterator[Moment]:
         healed_ns = self.window.end_ns
