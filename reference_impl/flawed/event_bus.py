@@ -1,0 +1,157 @@
+"""Event buses with one known defect each: what the scenarios of patch 1 must catch.
+
+All but `planned` are the reference with one seam replaced, so that nothing else differs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from reference_impl._event_bus.buffer import Buffer
+from reference_impl._event_bus.encoding import EventKey
+from reference_impl._event_bus.lane import Lane
+from reference_impl._event_bus.link import Link
+from reference_impl._event_bus.modes import Route
+from reference_impl._event_bus.recovery import Recovery
+from reference_impl._event_bus.watermarks import Watermarks
+from reference_impl.event_bus import EventBusV2
+from reference_impl.flawed._planned_event_bus import PlannedEventBus
+
+Factory: TypeAlias = Callable[..., Any]
+
+_NEVER = 1e6  # seconds
+_WRITE_BEHIND = 0.25  # seconds between the ack and the commit it promised
+_DRAIN_INTERVAL = 10.0  # seconds
+
+
+class _DeletesAll(Buffer):
+    def confirm(self, last_id: int) -> int:
+        """Delete every row once the first batch is confirmed."""
+        return super().confirm(max(last_id, 2**62))
+
+
+class _InMemory(Buffer):
+    def __init__(self, path: Path, *args: Any) -> None:
+        super().__init__(path.with_name(":memory:").relative_to(path.parent), *args)
+
+
+class _Overtaking(Lane):
+    def turn(self) -> None:
+        """Send live events directly as soon as Redis answers, whatever is still buffered."""
+        live = self.modes.mode == "resync" and self.link is not None and self.link.is_open
+        if live and self._waiting and not self._busy:
+            self._send()
+        else:
+            super().turn()
+
+
+class _LendsLink(Recovery):
+    async def _replay(self, link: Link) -> None:
+        self._lane.link = link
+        await super()._replay(link)
+
+
+class _SilentLane(Lane):
+    def overflowed(self, event_ids: Sequence[str], ever: int) -> None:
+        """Neither count nor announce."""
+
+
+class _WriteBehind(Lane):
+    def _commit(self) -> None:
+        self._ack(self._waiting)
+        self._busy = True
+        self._loop.call_later(_WRITE_BEHIND, self._commit_late)
+
+    def _commit_late(self) -> None:
+        self._busy = False
+        if self.modes.route() is Route.BUFFER:
+            super()._commit()
+        else:
+            self._after()
+
+
+class _NeverDuplicate(Watermarks):
+    def is_duplicate(self, _key: EventKey, _event_type: str) -> bool:
+        """Take every entry for a new event."""
+        return False
+
+
+class _StaysInFallback(Recovery):
+    def _resume(self, link: Link) -> None:
+        if self._lane.counters.fallbacks == 0:
+            super()._resume(link)
+        else:
+            self._lane.link = link  # closed by the next attempt
+            self._lane.modes.doubt()
+            self._lane.turn()
+
+    async def _attempt(self) -> None:
+        await super()._attempt()
+        if self._lane.modes.mode != "direct":
+            await self._pause(_DRAIN_INTERVAL)
+
+
+class _DeletesAllBus(EventBusV2):
+    buffer_type = _DeletesAll
+
+
+class _InMemoryBus(EventBusV2):
+    buffer_type = _InMemory
+
+
+class _OvertakingBus(EventBusV2):
+    lane_type = _Overtaking
+    recovery_type = _LendsLink
+
+
+class _SilentBus(EventBusV2):
+    lane_type = _SilentLane
+
+
+class _WriteBehindBus(EventBusV2):
+    lane_type = _WriteBehind
+
+
+class _NoDedupeBus(EventBusV2):
+    watermarks_type = _NeverDuplicate
+
+
+class _StaysInFallbackBus(EventBusV2):
+    recovery_type = _StaysInFallback
+
+
+def _factory(bus_type: type[EventBusV2] | type[PlannedEventBus], **forced: float) -> Factory:
+    def make(*, redis_url: str, directory: Path, name: str, **options: Any) -> EventBusV2 | PlannedEventBus:
+        path = Path(directory) / f"{name}.event_bus.sqlite3"
+        return bus_type(redis_url, path, name=name, **{**options, **forced})
+
+    return make
+
+
+planned = _factory(PlannedEventBus)
+deletes_all_after_partial_resync = _factory(_DeletesAllBus)
+live_overtakes_buffered = _factory(_OvertakingBus)
+no_socket_timeout = _factory(
+    EventBusV2, publish_timeout=_NEVER, lane_timeout=_NEVER, probe_timeout=_NEVER, replay_timeout=_NEVER
+)
+silent_overflow = _factory(_SilentBus)
+ack_before_commit = _factory(_WriteBehindBus)
+no_dedupe_on_lost_reply = _factory(_NoDedupeBus)
+in_memory_buffer = _factory(_InMemoryBus)
+forgets_to_leave_fallback = _factory(_StaysInFallbackBus)
+
+VARIANTS: Mapping[str, Factory] = MappingProxyType(
+    {
+        "planned": planned,
+        "deletes_all_after_partial_resync": deletes_all_after_partial_resync,
+        "live_overtakes_buffered": live_overtakes_buffered,
+        "no_socket_timeout": no_socket_timeout,
+        "silent_overflow": silent_overflow,
+        "ack_before_commit": ack_before_commit,
+        "no_dedupe_on_lost_reply": no_dedupe_on_lost_reply,
+        "in_memory_buffer": in_memory_buffer,
+        "forgets_to_leave_fallback": forgets_to_leave_fallback,
+    }
+)
+"""Factories of the shape of `reference_impl.event_bus.make`, by name of the defect."""
