@@ -1,1 +1,214 @@
-"""..."""
+"""`report.html`: one self-contained file that opens anywhere, also where a strict policy forbids scripts.
+
+All foreign text passes two gates: the environment's `finalize` makes it visible (no control or bidi character), and
+autoescape keeps it text. The policy in the page allows one style sheet and one script, each by its hash, and nothing
+else: no request can leave the page. Charts are dropped, with a note, before a page grows past `PAGE_MAX` bytes;
+findings never are.
+"""
+
+import base64
+import functools
+import hashlib
+import statistics
+from collections.abc import Iterable
+from importlib import resources
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from reports import text
+from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
+from reports.html.lanes import lane_diagram
+from reports.model import Report, ScenarioReport
+
+FILE_NAME: Final = "report.html"
+CHARTS_MAX: Final = 560_000
+"""Bytes of all charts of a page together; what remains up to 1 MB is for text and tables."""
+SCENARIO_MAX: Final = 60_000
+FINDINGS_TOLD_MAX: Final = 40
+ELSEWHERE_MAX: Final = 10
+ROWS_MAX: Final = 150
+"""Rows of one table over all scenarios."""
+SEEDS_NAMED_MAX: Final = 12
+
+_SYMBOLS: Final = {
+    "PASS": "✓", "FAIL": "✕", "INCONCLUSIVE": "?", "ERROR": "!", "HOLDS": "✓", "VIOLATED": "✕"
+}  # fmt: skip
+_WORDS: Final = {
+    "PASS": "pass", "FAIL": "fail", "INCONCLUSIVE": "inconclusive", "ERROR": "error", "HOLDS": "holds", "VIOLATED": "violated"
+}  # fmt: skip
+_TONE_SYMBOLS: Final = {"good": "✓", "bad": "✕", "unsure": "?"}
+
+
+def render(report: Report) -> str:
+    """Return the whole page."""
+    css = _source("page.css").replace("\n", "")
+    script = f"const LAYOUT={{width:{WIDTH},left:{LEFT},right:{RIGHT}}};\n" + _source("hover.js")
+    told = report.findings[:FINDINGS_TOLD_MAX]
+    return _environment().get_template("page.html.j2").render(
+        report=report,
+        css=Markup(css),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        csp=_policy(css, script),
+        facts=list(_facts(report)),
+        sections=_SECTIONS,
+        cell_links={finding.cell: finding.anchor for finding in reversed(told)},
+        told=told,
+        untold=len(report.findings) - len(told),
+        reduced=_reduced(report),
+        elsewhere_max=ELSEWHERE_MAX,
+        scenarios=_scenarios(report),
+        recoveries=[(_where(one), row) for one in report.scenarios for row in one.recovery][:ROWS_MAX],
+        bites=[(_where(one), fault) for one in report.scenarios for fault in one.drawn.faults][:ROWS_MAX],
+        needs=[(_where(one), need) for one in report.scenarios for need in one.drawn.needs][:ROWS_MAX],
+        excerpts=[told_one for one in report.scenarios for told_one in one.excerpts][:FINDINGS_TOLD_MAX],
+        baseline=dict(report.identity.environment).get("baseline", ""),
+    ) + "\n"  # fmt: skip
+
+
+_SECTIONS: Final = (
+    ("matrix", "Matrix"),
+    ("content", "Findings"),
+    ("charts", "Charts"),
+    ("recovery", "Recovery"),
+    ("baseline", "Baseline"),
+    ("bite", "Did the test bite?"),
+    ("not-covered", "Not covered"),
+    ("events", "Events"),
+)
+
+
+@functools.cache
+def _source(name: str) -> str:
+    return resources.files("reports.html").joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> Environment:
+    from jinja2 import FunctionLoader  # noqa: PLC0415 - stands beside the only use
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        loader=FunctionLoader(_source),
+    )
+    environment.filters |= {"duration": text.duration, "figure": text.figure, "whole": _whole}
+    environment.globals |= {
+        "symbols": _SYMBOLS, "words": _WORDS, "tone_symbols": _TONE_SYMBOLS, "lane_diagram": lane_diagram
+    }  # fmt: skip
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Make every expression of a template visible text, unless it is markup already."""
+    return value if isinstance(value, Markup) else text.visible(value)
+
+
+def _whole(value: str) -> Markup:
+    """Return a command at more than the usual length: it is there to be copied."""
+    return escape(text.visible(value, 2000))
+
+
+def _policy(css: str, script: str) -> str:
+    def digest(source: str) -> str:
+        return "'sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() + "'"
+
+    return (
+        f"default-src 'none'; style-src {digest(css)}; script-src {digest(script)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _where(scenario: ScenarioReport) -> str:
+    return f"{scenario.scenario} · {scenario.world}"
+
+
+def _facts(report: Report) -> Iterable[tuple[str, str]]:
+    identity = report.identity
+    environment = dict(identity.environment)
+    yield "target", ", ".join(f"{port} = {target}" for port, target in identity.targets[:8]) or "none"
+    yield "target commit", environment.pop("commit", text.NOT_MEASURED)
+    yield "harness", report.session.harness_version
+    yield "worlds", ", ".join(identity.worlds) or "none"
+    yield "seeds", _ranges(identity.seeds) or "none"
+    yield "profile", ", ".join(identity.profiles) or "none"
+    yield "simulated time", text.duration(identity.simulated_s)
+    yield "wall time of the runs", text.duration(identity.wall_s)
+    yield "config hash", environment.pop("config_hash", text.NOT_MEASURED)
+    yield "baseline", environment.pop("baseline", "none")
+    yield from list(environment.items())[:12]
+
+
+def _ranges(seeds: Iterable[int]) -> str:
+    """Return seeds as ranges: `0 to 48, 50`; after a dozen of them, how many there are."""
+    ranges: list[list[int]] = []
+    ordered = sorted(set(seeds))
+    for seed in ordered:
+        if ranges and ranges[-1][1] == seed - 1:
+            ranges[-1][1] = seed
+        else:
+            ranges.append([seed, seed])
+    shown = ", ".join(str(low) if low == high else f"{low} to {high}" for low, high in ranges[:SEEDS_NAMED_MAX])
+    return shown if len(ranges) <= SEEDS_NAMED_MAX else f"{shown} and more, {len(ordered):,} in all"
+
+
+def _reduced(report: Report) -> dict[str, str]:
+    events = {one.anchor: one.timeline.events for one in report.scenarios if one.timeline is not None}
+    return {
+        finding.anchor: f"{events[finding.scenario_anchor]:,} events in the history, {len(finding.rows)} told here."
+        for finding in report.findings
+        if finding.scenario_anchor in events
+    }
+
+
+def _scenarios(report: Report) -> list[Markup]:
+    """Return the scenarios in order of the matrix; the failed ones get the room for charts first."""
+    order = sorted(range(len(report.scenarios)), key=lambda at: (report.scenarios[at].drawn.verdict == "PASS", at))
+    blocks: dict[int, Markup] = {}
+    room = CHARTS_MAX
+    for at in order:
+        scenario = report.scenarios[at]
+        drawn = [] if scenario.timeline is None else drawings(scenario.timeline)
+        block, left_out = _scenario(scenario, drawn, ""), 0
+        while drawn and len(block.encode()) > min(room, SCENARIO_MAX):
+            drawn, left_out = drawn[:-1], left_out + 1
+            note = f" {text.plural(left_out, 'chart')} left out for the size of this page."
+            block = _scenario(scenario, drawn, note)
+        room -= len(block.encode())
+        blocks[at] = block
+    return [blocks[at] for at in sorted(blocks)]
+
+
+def _scenario(scenario: ScenarioReport, drawn: list[Drawing], left_out: str) -> Markup:
+    template = _environment().get_template("scenario.html.j2")
+    html = template.render(
+        scenario=scenario, drawings=drawn, left_out=left_out, others=_others(scenario), metrics=_metrics(scenario)
+    )
+    return Markup(html)  # noqa: S704 - rendered with autoescape
+
+
+def _others(scenario: ScenarioReport) -> str:
+    by_verdict: dict[str, list[int]] = {}
+    for run in scenario.runs:
+        if run is not scenario.drawn:
+            by_verdict.setdefault(run.verdict.value, []).append(run.seed)
+    return "; ".join(
+        f"{len(seeds):,} {_WORDS[verdict]} (seeds {_ranges(seeds)})" for verdict, seeds in sorted(by_verdict.items())
+    )
+
+
+def _metrics(scenario: ScenarioReport) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name, value in list(scenario.drawn.metrics.items())[:60]:
+        known = [found for run in scenario.runs if (found := run.metrics.get(name)) is not None]
+        row = [name, text.figure(value)]
+        if len(scenario.runs) > 1:
+            spread = (min(known), statistics.median(known), max(known)) if known else (None, None, None)
+            row += [text.figure(one) for one in spread]
+            row.append(f"{len(known):,} of {len(scenario.runs):,}")
+        rows.append(tuple(row))
+    return rows
+
+

@@ -1,0 +1,93 @@
+"""SVG elements as escaped markup, and the scales that place values on them.
+
+Geometry is in presentation attributes, looks are in classes: a content security policy without `unsafe-inline` lets
+no `style` attribute pass, and the style sheet can then serve light, dark and print.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from reports.text import visible
+
+Attribute = str | float | None
+
+_TICKS: Final = 4
+
+
+def element(tag: str, *children: Markup | str, **attributes: Attribute) -> Markup:
+    """Return one element. Text children are made visible and escaped; attributes that are None are left out.
+
+    A trailing underscore is dropped (`class_`), other underscores become hyphens (`text_anchor`).
+    """
+    parts = [f"<{tag}"]
+    for name, value in attributes.items():
+        if value is not None:
+            shown = coordinate(value) if isinstance(value, (int, float)) else visible(value, 8000)
+            parts.append(f' {name.rstrip("_").replace("_", "-")}="{escape(shown)}"')
+    if not children:
+        return Markup("".join([*parts, "/>"]))  # noqa: S704 - every part is escaped above
+    inner = [str(child if isinstance(child, Markup) else escape(visible(child))) for child in children]
+    return Markup("".join([*parts, ">", *inner, f"</{tag}>"]))  # noqa: S704 - every part is escaped above
+
+
+def join(parts: list[Markup]) -> Markup:
+    """Return the markup of several elements, one after the other."""
+    return Markup("").join(parts)
+
+
+def coordinate(value: float) -> str:
+    """Return a coordinate in tenths of a pixel, as short as it goes."""
+    tenths = round(value * 10)
+    return str(tenths // 10) if tenths % 10 == 0 else f"{tenths / 10:.1f}".replace("0.", ".", 1 if 0 < tenths < 10 else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Maps values to pixels, linear or logarithmic; `ticks` are the values to label."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool
+    ticks: tuple[float, ...]
+
+    def at(self, value: float) -> float:
+        """Return the pixel of a value; a value below a logarithmic scale sits on its floor."""
+        if self.log:
+            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
+
+
+def linear(high: float, start: float, end: float) -> Scale:
+    """Return a scale from 0 to a round number at or above `high`."""
+    step = _round_step(max(high, 1e-9) / _TICKS)
+    count = max(1, math.ceil(high / step - 1e-9))
+    return Scale(0.0, step * count, start, end, log=False, ticks=tuple(step * at for at in range(count + 1)))
+
+
+def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
+    """Return a scale over whole decades that hold `low` and `high`, at most eight of them."""
+    top = math.ceil(math.log10(max(high, 1e-6)) - 1e-9)
+    bottom = max(min(math.floor(math.log10(max(low, 1e-6)) + 1e-9), top - 1), top - 8)
+    ticks = tuple(10.0**power for power in range(bottom, top + 1))
+    return Scale(10.0**bottom, 10.0**top, start, end, log=True, ticks=ticks)
+
+
+def time_ticks(duration_s: float) -> tuple[float, ...]:
+    """Return round instants along a run, at most ten."""
+    step = next(
+        (step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600) if duration_s / step <= 10),
+        math.ceil(duration_s / 10),
+    )
+    return tuple(step * at for at in range(int(duration_s / step) + 1))
+
+
+def _round_step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
