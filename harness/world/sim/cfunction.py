@@ -1,19 +1,19 @@
 """Redirecting functions that are written in C, in place.
 
-`from time import monotonic` and `def f(clock=time.monotonic)` keep the function *object*, so replacing the attribute of
-the module does not reach them. Instead the object itself is redirected. A `PyCFunctionObject` holds a pointer to its
-definition (name, C function, calling convention) and the `self` that is passed to it, side by side:
+`from time import monotonic` and `def f(clock=time.monotonic)` keep the function *object*, so replacing the attribute
+of the module does not reach them. Instead the object itself is redirected. A `PyCFunctionObject` holds a pointer to
+its definition (name, C function, calling convention) and the `self` that is passed to it, side by side:
 
 - `self` becomes the Python callable that shall run instead;
-- the definition becomes a private copy whose C function is the function of CPython's own API with the very signature of
-  that calling convention: what is called as `f(self, NULL)` becomes `PyObject_CallObject(callable, NULL)`, and so on.
+- the definition becomes a private copy whose C function is the function of CPython's own API with the very signature
+  of that calling convention: what is called as `f(self, NULL)` becomes `PyObject_CallObject(callable, NULL)`, and so on.
 
-No Python callback is involved, so exceptions, signals and reference counts behave as in any other call, and nothing that
-other objects share is written to. Both pointers are swapped in one store while the GIL is held. Redirections live for
-ever once made (a thread may be inside one while it is taken out); only the pointers go in and out.
+No ctypes callback is involved, so exceptions, signals and reference counts behave as in any other call, and nothing
+that other objects share is written to. Both pointers are swapped in one copy while the GIL is held. Redirections live
+for ever once made (a thread may be inside one while it is taken out); only the pointers go in and out.
 
-Checked on CPython 3.11; the layout has been the same from 3.8 to 3.13. `verify` in sources.py refuses to start a run when
-an interpreter does not follow it. Free-threaded builds are refused: there the swap would not be atomic.
+Checked on CPython 3.11; the layout has been the same from 3.8 to 3.13. `_verify` in sources.py refuses to start a run
+when an interpreter does not follow it. Free-threaded builds are refused: there the swap would not be atomic.
 """
 
 import ctypes

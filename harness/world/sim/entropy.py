@@ -1,7 +1,7 @@
 """Entropy of the sim world: every random byte comes from the dice of the current host.
 
-`os.urandom` and `os.getrandom` are redirected (cfunction.py); `secrets`, `uuid.uuid4` and `random.SystemRandom` hold the
-same function object, so they follow. Node and time of `uuid1` come from a C function of their own.
+`os.urandom` and `os.getrandom` are redirected (cfunction.py); `secrets`, `uuid.uuid4` and `random.SystemRandom` hold
+the same function object, so they follow. Node and time of `uuid1` come from a C function of their own.
 
 Pseudo-random generators have state that outlives a run. So each run begins with: the global one seeded by the run; each
 unseeded `random.Random()` seeded by the run, in the order in which they were created, also those that a module made at
@@ -127,14 +127,14 @@ def _is_pseudo(item: object) -> bool:
 def _arm() -> None:
     """Wrap `seed`, and register the generators that exist already, save the global one and those of a tape."""
     living = gc.get_objects()
-    taped = {id(item._random.__self__) for item in living if type(item) is Stream}  # type: ignore[attr-defined] # builtin
+    taped = {id(getattr(item._random, "__self__", None)) for item in living if type(item) is Stream}
     for item in living:
         if _is_pseudo(item) and item is not _GLOBAL and id(item) not in taped:
             _remember(item, unseeded=True)
     random.Random.seed = _seed  # type: ignore[method-assign] # wrapped on the class: subclasses call it through super()
 
 
-_GLOBAL: Final[random.Random] = random._inst  # type: ignore[attr-defined] # the module's hidden generator
+_GLOBAL: Final[random.Random] = random._inst  # the hidden generator behind the module's functions
 _arm()
 
 
@@ -178,4 +178,3 @@ def seeded(dice: random.Random) -> Iterator[None]:
 def generators_known() -> int:
     """Return how many living generators would be put back after a run."""
     return sum(entry.held() is not None for entry in list(_generators.values()))
-

@@ -1,4 +1,4 @@
-"""Ways out of the sim world, each a loud error that names the line: threads, blocking sleeps, sockets, processes, files.
+"""Ways out of the sim world, each a loud error that names the line: threads, sleeps, sockets, processes, files.
 
 One audit hook, installed for the life of the process (CPython has no way to take one out), sees what the interpreter
 audits; it does next to nothing unless a run is active on its thread. What is not audited is redirected or patched:
@@ -101,7 +101,7 @@ def _absolute(path: Any, directory: Any) -> str | None:
     if not isinstance(path, str | bytes):
         return None
     text = os.fsdecode(path)
-    if isinstance(directory, int) and directory >= 0 and not os.path.isabs(text):
+    if isinstance(directory, int) and directory >= 0 and not text.startswith("/"):
         with contextlib.suppress(OSError):
             text = os.path.join(os.readlink(f"/proc/self/fd/{directory}"), text)  # noqa: PTH118, PTH115 - bare strings
     return os.path.abspath(text)  # noqa: PTH100 - a Path would cost more than the rest of the hook
@@ -112,7 +112,7 @@ def _check_path(what: str, path: str | None) -> None:
         raise escape(f"{what} {path!r}", _DISK, sys._getframe(2))
 
 
-def _check_open(path: Any, mode: Any, flags: Any) -> None:
+def _check_open(path: Any, _mode: Any, flags: Any) -> None:
     if isinstance(flags, int) and flags & _WRITE_FLAGS:
         _check_path("opened for writing", _absolute(path, None))
 
@@ -187,7 +187,7 @@ def guarded() -> Iterator[None]:
     """Guard what the audit hook does not see, for the length of one run; write no bytecode meanwhile."""
     bytecode = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
-    socket.socket.listen = _listen  # type: ignore[method-assign] # inherited from C, so it can be taken out again
+    socket.socket.listen = _listen  # type: ignore[method-assign,assignment] # inherited from C: to be taken out again
     try:
         yield
     finally:
@@ -201,10 +201,11 @@ _real_clock: Final = Redirection(time.perf_counter, lambda original: original).o
 
 @contextlib.contextmanager
 def watchdog(wall_limit_s: float) -> Iterator[None]:
-    """Raise `EscapeError` where the block is stuck once it took `wall_limit_s` seconds of real time, then once a second.
+    """Raise `EscapeError` where the block is stuck after `wall_limit_s` seconds of real time, then once a second.
 
-    A lock, an event or a queue that nobody will ever release blocks the only thread there is; the alarm interrupts it. Works
-    in the main thread, where there are alarms; elsewhere, and where an earlier alarm is set already, it does nothing.
+    A lock, an event or a queue that nobody will ever release blocks the only thread there is; the alarm interrupts
+    it. Works in the main thread, where there are alarms; elsewhere, and where an earlier alarm is set already, it does
+    nothing.
     """
     alarmed = threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer")
     outer_s = signal.getitimer(signal.ITIMER_REAL)[0] if alarmed else 0.0

@@ -13,7 +13,7 @@ _THIRD_PARTY: Final = ("/site-packages/", "/dist-packages/")
 
 
 def _is_library(file: str) -> bool:
-    return file.startswith(_STDLIB) or file.startswith("<frozen") or any(part in file for part in _THIRD_PARTY)
+    return file.startswith((*_STDLIB, "<frozen")) or any(part in file for part in _THIRD_PARTY)
 
 
 def _at(frame: FrameType) -> str:
@@ -23,8 +23,8 @@ def _at(frame: FrameType) -> str:
 def blame(frame: FrameType | None) -> str:
     """Return `file:line in function` of the code under test that led to `frame`, and the library line it went through.
 
-    The code under test is the innermost frame outside the standard library and installed packages; where all are, as when
-    a library acts in a task of its own, it is the innermost outside the harness. The harness itself is never named.
+    The code under test is the innermost frame outside the standard library and installed packages; where there is none,
+    as when a library acts in a task of its own, it is the innermost outside the harness, which itself is never named.
     """
     own: FrameType | None = None
     library: FrameType | None = None

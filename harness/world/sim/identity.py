@@ -1,9 +1,9 @@
 """Identity: hashes and an interpreter that are the same in every run.
 
 A set iterates in the order of its members' hashes, and the default hash of an object is its address. `asyncio.wait`
-returns sets, task groups cancel what they keep in a set, `all_tasks` is one. So tasks and futures hash by a number: the
-how-manieth they are in this run. Equality stays identity. The same is done for classes of other libraries that end up in
-sets whose order shows (`number_hashes`, applied by shims.py when such a library is loaded).
+returns sets, task groups cancel what they keep in a set, `all_tasks` is one. So tasks and futures hash by a number:
+the how-manieth they are in this run. Equality stays identity. The same is done for classes of other libraries that
+end up in sets whose order shows (`number_hash`, applied by shims.py when such a library is loaded).
 
 Strings hash by a seed that the interpreter draws at its start, and other objects by their address, which the kernel
 randomises: `ensure_stable_interpreter` starts the interpreter anew with both fixed.
@@ -36,6 +36,7 @@ class SimTask(asyncio.Task[T]):
     sim_number: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Take the next number."""
         self = super().__new__(cls, *args, **kwargs)
         self.sim_number = next(_numbers)
         return self
@@ -50,6 +51,7 @@ class SimFuture(asyncio.Future[T]):
     sim_number: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Take the next number."""
         self = super().__new__(cls, *args, **kwargs)
         self.sim_number = next(_numbers)
         return self
@@ -95,7 +97,7 @@ def _fix_addresses() -> bool:
     now = personality(_ASK)
     if now == -1 or now & _ADDR_NO_RANDOMIZE:
         return False
-    return personality(now | _ADDR_NO_RANDOMIZE) != -1
+    return bool(personality(now | _ADDR_NO_RANDOMIZE) != -1)
 
 
 def _hash_seed_is_fixed() -> bool:

@@ -56,22 +56,23 @@ def _anyio(module: ModuleType, put: "_Put") -> None:
                 context = contextvars.copy_context()
                 context.run(module.set_current_async_library, None)
 
+                loop = asyncio.get_running_loop()
+
                 def call() -> Any:
-                    # `from_thread.check_cancelled` looks here; a real worker thread has its own.
-                    locals_ = module.threadlocals
-                    before = getattr(locals_, "current_cancel_scope", None)
-                    locals_.current_cancel_scope = watched
-                    try:
-                        return context.run(func, *args)
-                    finally:
-                        locals_.current_cancel_scope = before
+                    # What `anyio.from_thread` looks at; a real worker thread has its own.
+                    with module.claim_worker_thread(module.AsyncIOBackend, loop):
+                        module.threadlocals.current_cancel_scope = watched
+                        try:
+                            return context.run(func, *args)
+                        finally:
+                            del module.threadlocals.current_cancel_scope
 
                 return await RUN.machine.run_blocking(None, call)
 
-    def run_async_from_thread(cls: Any, func: Callable[..., Any], args: tuple[Any, ...], token: object) -> Any:
+    def run_async_from_thread(_cls: Any, func: Callable[..., Any], *_args: Any, **_token: Any) -> Any:
         raise escape(f"anyio.from_thread.run({func!r})", _FROM_THREAD_HINT, sys._getframe(1))
 
-    def run_sync_from_thread(cls: Any, func: Callable[..., Any], args: tuple[Any, ...], token: object) -> Any:
+    def run_sync_from_thread(_cls: Any, func: Callable[..., Any], args: tuple[Any, ...], **_token: Any) -> Any:
         return contextvars.copy_context().run(func, *args)
 
     put(module.AsyncIOBackend, "run_sync_in_worker_thread", classmethod(run_sync_in_worker_thread))

@@ -13,7 +13,7 @@ Hosts live in UTC: what local time is must not depend on the machine a seed is r
 
 import contextlib
 import ctypes
-import datetime
+import datetime  # noqa: ICN001 - the module whose classes are armed
 import functools
 import gc
 import os
@@ -26,11 +26,11 @@ from types import BuiltinFunctionType
 from typing import Any, Final
 
 from harness.errors import EscapeError, WorldError
-from harness.world.sim import entropy, escapes, shims
+from harness.units import SECOND
+from harness.world.sim import databases, entropy, escapes, shims
 from harness.world.sim.active import RUN, Escapes
 from harness.world.sim.cfunction import Redirection
 from harness.world.sim.machine import Machine
-from harness.units import SECOND
 
 _FIRST_PID: Final = 1001
 
@@ -145,6 +145,10 @@ def _utcnow(cls: Any) -> Any:
     return _at_wall(cls, datetime.UTC).replace(tzinfo=None)
 
 
+def _instead(stand_in: Callable[..., Any], _original: Callable[..., Any]) -> Callable[..., Any]:
+    return stand_in
+
+
 def _arm_datetime() -> None:
     """Put the dispatchers in place, for the life of the process, and reach the function objects that exist already."""
     bound = [
@@ -166,9 +170,8 @@ def _arm_datetime() -> None:
     ctypes.pythonapi.PyType_Modified(ctypes.py_object(datetime.datetime))
     for function in bound:
         method = _now if function.__name__ == "now" else _utcnow
-        # partial, so that the class it was bound to is passed on; made here, so that the loop's variables are kept
         stand_in = functools.partial(method, function.__self__)
-        Redirection(function, lambda _original, stand_in=stand_in: stand_in).install()
+        Redirection(function, functools.partial(_instead, stand_in)).install()
 
 
 _arm_datetime()
@@ -181,10 +184,11 @@ def _verify() -> None:
     wall, steady, now = _bound_before_any_run
     machine = RUN.machine
     want = machine.wall_ns()
-    seen = (wall(), steady(), datetime.datetime.now(datetime.UTC), now(datetime.UTC), datetime.date.today())
+    seen = (wall(), steady(), datetime.datetime.now(datetime.UTC), now(datetime.UTC), datetime.date.today())  # noqa: DTZ011 - the thing to verify
     at = datetime.datetime.fromtimestamp(want // SECOND, datetime.UTC).replace(microsecond=want % SECOND // 1000)
     if seen != (want / SECOND, machine.now_ns() / SECOND, at, at, at.date()):
-        raise WorldError(f"this Python ({sys.version.split()[0]}) does not let the sim world redirect its clocks: {seen}")
+        version = sys.version.split()[0]
+        raise WorldError(f"Python {version} does not let the sim world redirect its clocks: {seen} while it is {at}")
 
 
 @contextlib.contextmanager
@@ -225,6 +229,7 @@ def virtual(machine: Machine, collector: Escapes | None = None) -> Iterator[None
     kept = Escapes() if collector is None else collector
     with contextlib.ExitStack() as stack:
         stack.enter_context(_utc())
+        databases.forget_all()
         RUN.begin(machine, kept)
         stack.callback(RUN.end)
         for redirection in _redirections:

@@ -11,7 +11,8 @@ import pytest
 def fakes() -> ModuleType:
     """The module `fake_machine` of this directory (test directories are no packages)."""
     spec = importlib.util.spec_from_file_location("sim_fake_machine", Path(__file__).with_name("fake_machine.py"))
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

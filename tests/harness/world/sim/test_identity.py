@@ -1,5 +1,7 @@
 """Order that does not leak: each leak is shown to leak without its cure, and not to with it."""
 
+# ruff: noqa: PLC0415 - libraries are imported where they are tested, to be patched on first use
+
 import asyncio
 import gc
 import itertools
@@ -35,8 +37,7 @@ _clutter = []
 
 def disturb(count):
     """Leave holes of the sizes of tasks and futures in the heap, so that addresses differ from the last run's."""
-    for kind in (bytearray, object, dict):
-        _clutter.append([kind() for _ in range(count)])
+    _clutter.extend([kind() for _ in range(count)] for kind in (bytearray, object, dict))
     loop = asyncio.new_event_loop()
     futures = [asyncio.Future(loop=loop) for _ in range(count)]
     _clutter.append(futures[:: 3 if count % 2 else 2])
@@ -78,7 +79,7 @@ async def order_of_cancellation():
         await asyncio.sleep(0)
         raise KeyError
 
-    with pytest.raises(BaseExceptionGroup):
+    with pytest.raises(BaseExceptionGroup):  # noqa: PT012 - a group is a block
         async with asyncio.TaskGroup() as group:
             for number in range(40):
                 group.create_task(member(number))
@@ -147,11 +148,12 @@ async def order_of_cancel_scopes():
 
 async def order_of_subscribers():
     """The order in which fakeredis publishes to its subscribers' sockets."""
+    import redis
     from fakeredis import FakeServer
     from fakeredis._socket._fakesocket import FakeSocket
 
     server = FakeServer()
-    sockets = [FakeSocket(server, 0) for _ in range(40)]
+    sockets = [FakeSocket(server, 0, client_class=redis.Redis) for _ in range(40)]
     return [sockets.index(socket) for socket in set(sockets)]
 
 
@@ -160,13 +162,6 @@ def test_scopes_and_subscribers(body, fakes):
     """Red without, green with: classes of other libraries hash by number while a run is active, and only then."""
     seen = set()
     asyncio.run(body())  # imports
-    loops = []
-
-    def numbered():
-        loop = SimLikeLoop()
-        loops.append(loop)
-        return loop
-
     plain = orders(asyncio.SelectorEventLoop, body)
     for count in (0, 7, 100, 1001, 30):
         disturb(count)
@@ -214,7 +209,7 @@ print(json.dumps([ctypes.CDLL(None).personality(0xFFFFFFFF), [things.index(t) fo
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="personality(2) is Linux's")
 def test_addresses_of_plain_objects():
-    """Green with: where the kernel permits fixed addresses, sets and reprs of plain objects are alike in all processes."""
+    """Green with: where the kernel permits fixed addresses, sets and reprs of plain objects are alike everywhere."""
     runs = [json.loads(process(OBJECTS, stable=True)) for _ in range(3)]
     if not runs[0][0] & 0x0040000:
         pytest.skip("this kernel does not let a process fix its addresses")
