@@ -73,10 +73,11 @@ class RedisState:
         size = sum(len(value) if hasattr(value, "__len__") else 1 for _, _, value, _ in self.keyspace.items())
         self._compact_at = max(_COMPACT_AFTER, size)
 
-    def recover(self, *, lose_ns: int | None) -> None:
+    def recover(self, *, lose_ns: int | None, died_ns: int | None = None) -> None:
         """Begin the next incarnation: with everything (0), without the last `lose_ns`, or with nothing (None).
 
-        The engine of the incarnation before must not be used any more.
+        What is lost counts back from `died_ns`, by default from now. The engine of the incarnation before must not be
+        used any more.
         """
         assert lose_ns is None or 0 <= lose_ns <= WINDOW_MAX_NS, "the log does not reach back that far"
         now_ns = self.now_ns()
@@ -85,7 +86,7 @@ class RedisState:
         if lose_ns is None:
             self._generations = [Generation(None, now_ns)]
             return
-        until_ns = now_ns - lose_ns
+        until_ns = (now_ns if died_ns is None else died_ns) - lose_ns
         usable = [one for one in self._generations if lose_ns == 0 or one.time_ns <= until_ns] or [Generation()]
         last = usable[-1]
         kept = last.effects if lose_ns == 0 else [effect for effect in last.effects if effect[0] <= until_ns]

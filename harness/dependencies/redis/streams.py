@@ -7,7 +7,6 @@ Nodes mirror the listpacks of a real server, because approximate trimming (`MAXL
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 from harness.dependencies.redis.resp import ReplyError, bulks
@@ -312,10 +311,11 @@ class Stream:
         end = len(ids) if count is None else min(len(ids), start + count)
         if start >= end:
             return []
-        for entry_id in islice(ids, start, end):
+        delivered = ids[start:end]
+        for entry_id in delivered:
             self._advance(group, entry_id)
         if keep_pending:
-            for entry_id in ids[start:end]:
+            for entry_id in delivered:
                 pending = group.pending.get(entry_id)
                 if pending is None:
                     group.put(entry_id, Pending(consumer, now_ms))

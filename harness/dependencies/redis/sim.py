@@ -1,0 +1,135 @@
+"""Redis in the sim world: a machine of its own on the in-memory network.
+
+The machine runs the engine; what it persisted (`RedisState`) plays the part of its disk, so it survives a crash, and the
+next incarnation recovers from it. Refusing and freezing are conditions of the machine's kernel and process, which the
+network and the machines provide. Conditions take hold at once in virtual time; only a start takes some, so it is probed,
+from the machine itself, which leaves no trace among the links that prove a fault.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.dependencies.redis.engine import Engine
+from harness.dependencies.redis.protocol import listen
+from harness.dependencies.redis.state import RedisState
+from harness.errors import UsageError, WorldError
+from harness.units import SECOND
+
+if TYPE_CHECKING:
+    from harness.dependencies.redis.control import Keep, RedisControl
+    from harness.world.sim.world import SimWorld
+
+PORT: Final = 6379
+WINDOW_NS: Final = SECOND
+"""What `appendfsync everysec` may lose when the power fails."""
+
+OPTIONS: Final = frozenset({"persistence", "password"})
+_PERSISTENCE: Final = frozenset({"aof", "none"})
+
+
+class SimRedis:
+    """Implements `RedisControl` in the sim world."""
+
+    def __init__(self, world: "SimWorld", name: str, *, persistence: str, password: str) -> None:
+        self._world = world
+        self._name = name
+        self._persistence = persistence
+        self._password = password
+        self._error: str | None = None
+        self._engine: Engine | None = None
+        self._died_ns: int | None = None
+        self.state = RedisState(now_ns=world.machines.wall_ns, identity=name, password=password)
+        self.state.config[b"appendonly"] = b"yes" if persistence == "aof" else b"no"
+
+    @property
+    def name(self) -> str:
+        """Its name in the scenario."""
+        return self._name
+
+    @property
+    def url(self) -> str:
+        """Where hosts reach it."""
+        credentials = f":{self._password}@" if self._password else ""
+        return f"redis://{credentials}{self._name}:{PORT}/0"
+
+    async def start(self) -> None:
+        """Boot the machine and return when the server answers. Raises WorldError."""
+        await self._boot(None)
+
+    async def _boot(self, keep: "Keep | None") -> None:
+        ready = self._world.loop.create_future()
+        program = self._world.machines.boot(self._name, self._serve, keep, ready)
+        await asyncio.wait([ready, program], return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            raise WorldError(f"{self._name} did not start: {self._world.machines.failures.get(self._name, 'it ended')}")
+
+    async def _serve(self, keep: "Keep | None", ready: "asyncio.Future[None]") -> None:
+        """What the machine runs: recover, listen, answer until killed."""
+        if keep is not None:
+            lose_ns = {"all": 0, "window": WINDOW_NS, "nothing": None}[keep]
+            self.state.recover(lose_ns=None if self._persistence == "none" else lose_ns, died_ns=self._died_ns)
+        engine = self._engine = Engine(self.state)
+        engine.reply_error = self._error
+        server = await listen("0.0.0.0", PORT, engine)  # noqa: S104 - the machine's only address, in memory
+        reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+        writer.write(b"QUIT\r\n")
+        await reader.readline()
+        writer.close()
+        ready.set_result(None)
+        await server.server.serve_forever()
+
+    async def refuse(self) -> None:
+        """Close the port and reset every connection."""
+        self._world.network.refuse(self._name, reset_existing=True)
+
+    async def accept(self) -> None:
+        """Open the port again."""
+        self._world.network.accept(self._name)
+
+    async def freeze(self) -> None:
+        """SIGSTOP."""
+        await self._world.freeze_host(self._name)
+
+    async def thaw(self) -> None:
+        """SIGCONT."""
+        await self._world.thaw_host(self._name)
+
+    async def crash(self) -> None:
+        """SIGKILL."""
+        self._died_ns = self.state.now_ns()
+        await self._world.kill_host(self._name)
+
+    async def restart(self, *, keep: "Keep") -> None:
+        """Start the crashed server again."""
+        await self._boot(keep)
+
+    async def reply_error(self, text: str | None) -> None:
+        """Answer commands with that error from now on."""
+        self._error = text
+        if self._engine is not None:
+            self._engine.reply_error = text
+
+    async def stop(self) -> None:
+        """End it for good."""
+        if self._world.machines.is_running(self._name):
+            await self._world.kill_host(self._name)
+
+
+def check_options(options: Mapping[str, Any]) -> tuple[str, str]:
+    """Return (persistence, password) of a dependency's options. Raises UsageError."""
+    unknown = sorted(set(options) - OPTIONS)
+    if unknown:
+        raise UsageError(f"unknown options of redis: {', '.join(unknown)}; known: {', '.join(sorted(OPTIONS))}")
+    persistence = options.get("persistence", "aof")
+    if persistence not in _PERSISTENCE:
+        raise UsageError(f"persistence of redis is aof or none, not {persistence!r}")
+    return persistence, str(options.get("password", ""))
+
+
+async def start_sim(world: "SimWorld", name: str, options: Mapping[str, Any]) -> "RedisControl":
+    """Start a Redis server as the machine `name`. Options: `persistence` (aof | none), `password`."""
+    persistence, password = check_options(options)
+    redis = SimRedis(world, name, persistence=persistence, password=password)
+    await redis.start()
+    return redis
