@@ -1,20 +1,28 @@
 """Which ready callback runs next.
 
-asyncio promises first come, first served. Between hosts there is no such promise, and between tasks of one host no
-program should rely on it. So a drawn share of the batches of ready callbacks is merged anew from *strands*: the plain
-callbacks of one host are a strand, and so are the steps of each task; order within a strand is kept. Every draw is an
-index into the strands, sorted by their oldest callback: 0 is always the order that asyncio would have taken.
+Between hosts nobody promises an order, and between tasks of one host no program should rely on one. Plain callbacks are
+different: asyncio itself relies on running them first come, first served (it takes a socket's connect callback away
+with one before the connecting task goes on), so no task of a host overtakes a plain callback of its host, nor is
+overtaken by one.
+
+So a drawn share of the batches of ready callbacks is merged anew. A host's callbacks form *stages*: a run of plain
+callbacks, or a run of task steps between two such; within a stage of task steps each task is a *strand* that keeps its
+own order. Every draw is an index into the strands that may go next, sorted by their oldest callback: 0 is always the
+order that asyncio would have taken.
 """
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import Final, TypeAlias
 
 from harness.tape import Stream
 from harness.world.sim.incarnation import HOST
 
 DEFAULT_ONE_IN: Final = 4
 """Every how many batches, on average, one is merged anew."""
+
+_Strand: TypeAlias = deque[tuple[int, asyncio.Handle]]
+_Stage: TypeAlias = dict[asyncio.Task[object] | None, _Strand]
 
 
 class Schedule:
@@ -31,26 +39,51 @@ class Schedule:
         one_in = self._one_in
         if not one_in or self._draws.below(one_in) != one_in - 1:
             return
-        strands: dict[object, deque[asyncio.Handle]] = {}
-        for handle in ready:
-            if not handle._cancelled:  # type: ignore[attr-defined]  # the flag itself: this is a hot path
-                strands.setdefault(strand_of(handle), deque()).append(handle)
-        if len(strands) < 2:  # noqa: PLR2004 - one strand has one order
-            return
+        hosts = _stages(ready)
+        if len(hosts) == 1 and all(len(stage) == 1 for stages in hosts for stage in stages):
+            return  # one host, and nothing in it that may be swapped
         ready.clear()
-        left = list(strands.values())
-        while len(left) > 1:
-            index = self._draws.below(len(left))
-            strand = left[index]
-            ready.append(strand.popleft())
+        while hosts:
+            candidates = [(strand[0][0], strand) for stages in hosts for strand in stages[0].values()]
+            if len(candidates) > 1:
+                candidates.sort(key=_first)
+                strand = candidates[self._draws.below(len(candidates))][1]
+            else:
+                strand = candidates[0][1]
+            ready.append(strand.popleft()[1])
             if not strand:
-                del left[index]
-        ready.extend(left[0])
+                _drop_empty(hosts)
 
 
-def strand_of(handle: asyncio.Handle) -> object:
-    """Return what the callback belongs to: its task, or else its host."""
-    owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
-    if isinstance(owner, asyncio.Task):
-        return owner
-    return handle._context.get(HOST)  # type: ignore[attr-defined]
+def _first(candidate: tuple[int, _Strand]) -> int:
+    return candidate[0]
+
+
+def _stages(ready: deque[asyncio.Handle]) -> list[deque[_Stage]]:
+    """Sort a batch into stages by host, in order of each host's first callback."""
+    hosts: dict[object, deque[_Stage]] = {}
+    for index, handle in enumerate(ready):
+        if handle._cancelled:
+            continue
+        host = handle._context.get(HOST)  # type: ignore[attr-defined] # not in the stubs
+        owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined] # not in the stubs
+        task = owner if isinstance(owner, asyncio.Task) else None
+        stages = hosts.setdefault(host, deque())
+        if not stages or (None in stages[-1]) != (task is None):
+            stages.append({})
+        stages[-1].setdefault(task, deque()).append((index, handle))
+    return list(hosts.values())
+
+
+def _drop_empty(hosts: list[deque[_Stage]]) -> None:
+    """Take out the strand, the stage and the host that have nothing left."""
+    for position, stages in enumerate(hosts):
+        stage = stages[0]
+        for task, strand in stage.items():
+            if not strand:
+                del stage[task]
+                if not stage:
+                    stages.popleft()
+                    if not stages:
+                        del hosts[position]
+                return
