@@ -18,7 +18,6 @@ def metrics(history: History, results: tuple[InvariantResult, ...]) -> dict[str,
         took = sorted(one.end_ns - one.start_ns for one in mine if one.outcome == "ok" and one.end_ns is not None)
         for label, share in (("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0)):
             figures[f"{name}_{label}_ms"] = round(percentile(took, share) / MILLISECOND, 3) if took else None
-    recovery = [one.observed for one in results if one.name == RECOVERY and one.observed is not None]
-    numbers = [value for value in recovery if isinstance(value, int | float)]
-    figures["recovery_s"] = max(numbers) if numbers else None
+    recovery = [one.observed for one in results if one.name == "recovers" and isinstance(one.observed, int | float)]
+    figures["recovery_s"] = max(recovery, default=None)
     return figures

@@ -43,10 +43,15 @@ class Order:
     options: Options = field(default_factory=Options)
 
     @property
+    def name(self) -> str:
+        """A name for files, unique within the run folder."""
+        parts = (self.scenario.name, self.world, self.profile, self.label, f"seed{self.seed}")
+        return "-".join(parts).replace(":", "-")
+
+    @property
     def history_path(self) -> Path:
         """Where the history of this run goes."""
-        parts = (self.scenario.name, self.world, self.profile, self.label, f"seed{self.seed}")
-        return self.folder / "histories" / ("-".join(parts).replace(":", "-") + ".jsonl")
+        return self.folder / "histories" / f"{self.name}.jsonl"
 
     @property
     def replay(self) -> str:
@@ -70,7 +75,16 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
     trouble: list[str] = []
     digest: str | None = None
     simulated_ns: int | None = None
-    staging = Staging(order.scenario, profile, planned, tape, order.targets, order.folder, order.options)
+    staging = Staging(
+        name=order.name,
+        scenario=order.scenario,
+        profile=profile,
+        plan=planned,
+        tape=tape,
+        targets=order.targets,
+        folder=order.folder,
+        options=order.options,
+    )
     with sink.streaming(to_disk=order.world == "real"), _noting(trouble, order.folder):
         enter = run_in_sim if order.world == "sim" else run_in_real
         ended = enter(staging, sink)

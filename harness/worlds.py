@@ -26,8 +26,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """All that a world needs to carry out one run."""
+    """All that a world needs to carry out one run. `name` is unique within the run folder."""
 
+    name: str
     scenario: Scenario
     profile: Profile
     plan: tuple[PlannedFault, ...]
@@ -91,12 +92,13 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
             loop.add_signal_handler(number, interrupt)
+    scratch = staging.folder / "hosts" / staging.name
     try:
         async with RealWorld(
             staging.tape,
             sink,
             targets=staging.targets,
-            directory=staging.folder,
+            directory=scratch,
             dependency_kinds={"redis": start_real},
         ) as world:
             await direct(world, staging.scenario, staging.profile, staging.plan)
@@ -105,6 +107,8 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
         if interrupted:
             raise KeyboardInterrupt from None
         raise
+    finally:
+        shutil.rmtree(scratch / "disks", ignore_errors=True)  # the logs stay
 
 
 def _fast_disk() -> str | None:
