@@ -2,22 +2,19 @@
 
 Sim runs are handed to worker processes when there is more than one job. Real runs stay in this process, one at a
 time and with nothing beside them, because their timings mean something. A worker ends by itself when this process
-dies, however it dies.
+dies, however it dies. A job that breaks, or takes its worker along, is an ERROR of its own; the others go on.
 """
 
-import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait as wait_for
 from typing import Protocol, TypeAlias
 
 from harness.runner import INTERRUPTED, Order, run
 from harness.scenario import FlawedVariant
 from harness.verdict import FlawedResult, Outcome, RunResult, Verdict
+from harness.workers import Broken, one_line, spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,18 +89,25 @@ def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
     sim = [job for job in jobs if job.order.world == "sim"]
     real = [job for job in jobs if job.order.world == "real"]
     try:
-        in_workers = limits.jobs > 1 and len(sim) > 1
-        for job, result in (
-            _in_workers(sim, limits.jobs, ledger, progress) if in_workers else _here(sim, ledger, progress)
-        ):
-            ledger.note(job, result)
-            progress.ended(job, result)
-        for job, result in _here(real, ledger, progress):
-            ledger.note(job, result)
-            progress.ended(job, result)
+        for part in (_sim(sim, limits.jobs, ledger, progress), _here(real, ledger, progress)):
+            with closing(part):
+                for job, outcome in part:
+                    result = _errored(job, outcome) if isinstance(outcome, Broken) else outcome
+                    ledger.note(job, result)
+                    progress.ended(job, result)
     except KeyboardInterrupt:
         ledger.interrupted = True
     return ledger.done(jobs)
+
+
+def _sim(
+    jobs: Sequence[Job], workers: int, ledger: "_Ledger", progress: Progress
+) -> Generator[tuple[Job, Result | Broken], None, None]:
+    """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
+    if workers == 1 or len(jobs) <= 1:
+        return _here(jobs, ledger, progress)
+    crew = min(workers, len(jobs))
+    return spread(jobs, perform, workers=crew, may_start=ledger.may_start, began=progress.began)
 
 
 def perform(job: Job) -> Result:
@@ -192,50 +196,36 @@ class _Ledger:
         )
 
 
-def _here(jobs: Sequence[Job], ledger: _Ledger, progress: Progress) -> Iterator[tuple[Job, Result]]:
+def _here(
+    jobs: Sequence[Job], ledger: _Ledger, progress: Progress
+) -> Generator[tuple[Job, Result | Broken], None, None]:
     for job in jobs:
         if not ledger.may_start():
             return
         progress.began(job)
-        yield job, perform(job)
+        try:
+            result: Result | Broken = perform(job)
+        except Exception as error:  # noqa: BLE001 - the same as in a worker: this job is ERROR, the others go on
+            result = Broken(one_line(error))
+        yield job, result
 
 
-def _in_workers(jobs: Sequence[Job], workers: int, ledger: _Ledger, progress: Progress) -> Iterator[tuple[Job, Result]]:
-    """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
-    waiting = list(reversed(jobs))
-    running: dict[Future[Result], Job] = {}
-    pool = ProcessPoolExecutor(
-        max_workers=workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_end_with_parent,
+def _errored(job: Job, broken: Broken) -> Result:
+    """Return the result of a job that gave none: an ERROR that names it, so that the report shows it as well."""
+    order = job.order
+    run_result = RunResult(
+        scenario=order.scenario.name,
+        title=order.scenario.title,
+        patch=order.scenario.patch,
+        priority=order.scenario.priority,
+        world=order.world,
+        profile=order.profile,
+        seed=order.seed,
+        target=dict(order.targets),
+        verdict=Verdict.ERROR,
+        replay=order.replay,
+        errors=(f"{job}: {broken.reason}",),
     )
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers and ledger.may_start():
-                job = waiting.pop()
-                progress.began(job)
-                running[pool.submit(perform, job)] = job
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
-    finally:
-        processes = list((pool._processes or {}).values())  # noqa: SLF001 - there is no public way to end a busy worker
-        pool.shutdown(wait=False, cancel_futures=True)
-        if running:
-            for process in processes:
-                process.terminate()
-        for process in processes:
-            process.join()
-
-
-def _end_with_parent() -> None:
-    """Have this worker end when its parent dies, SIGKILL included: a queue alone would let it wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch(sentinel: int, leave: Callable[[int], None]) -> None:
-        wait_for([sentinel])
-        leave(1)
-
-    threading.Thread(target=watch, args=(parent.sentinel, os._exit), daemon=True).start()
+    if isinstance(job, Hunt):
+        return _flawed(job, 0, caught=False, by=(), example=run_result)
+    return run_result

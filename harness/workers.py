@@ -1,0 +1,188 @@
+"""Worker processes that do one piece of work at a time, so that it is known which piece a dying one took along.
+
+`concurrent.futures` has a pool for this, but when one of its workers dies every piece under way is lost and none is
+named, and there is no public way to end a busy worker. Here each worker has a pipe of its own.
+
+Nothing outlives its parent: a worker leaves when the parent ends it, and also, by watching the parent's sentinel, when
+the parent is killed. Ctrl-C reaches a terminal's whole process group; workers ignore it, the parent decides.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+from typing import Final, Generic, TypeVar, cast
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_LEAVE_S_MAX: Final = 3.0
+"""How long a worker may take to unwind (remove its temporary files) before it is killed."""
+
+_CONTEXT: Final = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A piece of work that gave no result, and why, in one line."""
+
+    reason: str
+
+
+class _Worker(Generic[T, R]):
+    """One process and the pipe to it."""
+
+    def __init__(self, work: Callable[[T], R]) -> None:
+        self.connection, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.piece: T | None = None
+
+    def give(self, piece: T) -> Broken | None:
+        """Hand over a piece of work; return why that is not possible, if it is not."""
+        try:
+            self.connection.send(piece)
+        except OSError:
+            return Broken(self._death())
+        except Exception as error:  # noqa: BLE001 - pickling runs code of whatever the piece is made of
+            return Broken(f"cannot be sent to a worker process: {one_line(error)}")
+        self.piece = piece
+        return None
+
+    def take(self) -> R | Broken:
+        """Return what came back. To be called when the pipe is readable, which it also is when the process is gone."""
+        self.piece = None
+        try:
+            return cast("R | Broken", self.connection.recv())
+        except (EOFError, OSError):
+            return Broken(self._death())
+        except Exception as error:  # noqa: BLE001 - unpickling runs code of whatever came back
+            return Broken(f"its result cannot be read: {one_line(error)}")
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def ask_to_leave(self) -> None:
+        """Have it leave: an idle worker sees the end of its pipe, a busy one gets SIGTERM."""
+        if self.piece is not None:
+            self._process.terminate()
+        self.connection.close()
+
+    def await_end(self) -> None:
+        """Wait until it has left, with force in the end."""
+        self._process.join(_LEAVE_S_MAX)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _death(self) -> str:
+        self.await_end()
+        code = self._process.exitcode
+        assert code is not None
+        how = f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+        return f"its worker process (pid {self._process.pid}) {how}"
+
+
+def spread(
+    pieces: Sequence[T],
+    work: Callable[[T], R],
+    *,
+    workers: int,
+    may_start: Callable[[], bool],
+    began: Callable[[T], None],
+) -> Generator[tuple[T, R | Broken], None, None]:
+    """Do the pieces in order of their list, each in one of at most `workers` processes; yield results as they come.
+
+    `may_start` is asked before each piece; once it says no, only what is under way is awaited. Closing the generator
+    ends every worker. `work` and the pieces must be picklable.
+    """
+    waiting = list(reversed(pieces))
+    crew: list[_Worker[T, R]] = []
+    try:
+        while True:
+            while waiting and _free(crew, workers) and may_start():
+                piece = waiting.pop()
+                began(piece)
+                if (broken := _idle(crew, work).give(piece)) is not None:
+                    yield piece, broken
+            busy = {worker.connection: worker for worker in crew if worker.piece is not None}
+            if not busy:
+                return
+            for connection in wait(list(busy)):
+                worker = busy[cast("Connection[T, R | Broken]", connection)]
+                done = cast("T", worker.piece)
+                outcome = worker.take()
+                if not worker.alive:
+                    crew.remove(worker)
+                yield done, outcome
+    finally:
+        for worker in crew:
+            worker.ask_to_leave()
+        for worker in crew:
+            worker.await_end()
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type and text in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _free(crew: Sequence[_Worker[T, R]], workers: int) -> bool:
+    return len(crew) < workers or any(worker.piece is None for worker in crew)
+
+
+def _idle(crew: list[_Worker[T, R]], work: Callable[[T], R]) -> _Worker[T, R]:
+    for worker in list(crew):
+        if worker.piece is None and worker.alive:
+            return worker
+        if worker.piece is None:
+            crew.remove(worker)
+    crew.append(_Worker(work))
+    return crew[-1]
+
+
+def _serve(connection: "Connection[object, object]", work: Callable[[object], object]) -> None:
+    """Be a worker, until the other end of the pipe is closed."""
+    _leave_with_parent()
+    while True:
+        try:
+            piece = connection.recv()
+        except EOFError:
+            return
+        try:
+            result = work(piece)
+        except Exception as error:  # noqa: BLE001 - it is the parent's to judge, in one line
+            result = Broken(one_line(error))
+        try:
+            connection.send(result)
+        except OSError:
+            return
+        except Exception as error:  # noqa: BLE001 - pickling runs code of whatever the result is made of
+            connection.send(Broken(f"its result cannot be sent: {one_line(error)}"))
+
+
+def _leave_with_parent() -> None:
+    """Leave on SIGTERM with `finally` blocks run, and at once when the parent has died, SIGKILL included."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        sys.exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch(sentinel: int, end: Callable[[int], None]) -> None:
+        wait([sentinel])
+        end(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel, os._exit), daemon=True).start()

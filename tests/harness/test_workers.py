@@ -1,0 +1,145 @@
+"""Worker processes: what a worker does to itself is known, named, and stays with the piece it was doing."""
+
+import operator
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.workers import Broken, one_line, spread
+
+pytestmark = pytest.mark.real
+
+
+def do(pieces: list[Any], work: Callable[[Any], Any], workers: int = 2) -> dict[Any, Any]:
+    """Spread the pieces without limits; `work` is something from the standard library, which a worker can import."""
+    return dict(spread(pieces, work, workers=workers, may_start=lambda: True, began=lambda _: None))
+
+
+def children() -> set[int]:
+    return {
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if "multiprocessing.spawn" in " ".join(child.cmdline())
+    }
+
+
+def test_every_piece_comes_back_with_its_own_result() -> None:
+    """More pieces than workers: each result is that of its piece, and no worker is left."""
+    before = children()
+
+    assert {number: -number for number in range(20)} == do(list(range(20)), operator.neg, workers=3)
+    assert children() <= before
+
+
+def test_an_exception_is_the_result_of_its_piece_alone() -> None:
+    """Work that raises is broken in one line; the same worker goes on with the next piece."""
+    results = do(["7", "seven\nof nine", "9"], int, workers=1)
+
+    assert (results["7"], results["9"]) == (7, 9)
+    broken = results["seven\nof nine"]
+    assert isinstance(broken, Broken)
+    assert broken.reason.startswith("ValueError: invalid literal for int()")
+    assert "\n" not in broken.reason
+
+
+def test_a_worker_that_dies_names_its_piece_and_how() -> None:
+    """`os._exit` in a worker is neither a hang nor a lost campaign: only that piece is broken, the rest is done."""
+    results = do([0, 3, 0.5, 4], os._exit, workers=1)
+
+    assert "exited with code 0" in results[0].reason
+    assert "exited with code 3" in results[3].reason
+    assert "TypeError" in results[0.5].reason
+    assert "exited with code 4" in results[4].reason
+
+
+def test_a_worker_that_is_killed_names_the_signal() -> None:
+    """What the kernel's out-of-memory killer does to a worker is said by the signal's name."""
+    results = do([signal.SIGKILL, signal.SIGCHLD], signal.raise_signal)
+
+    assert "was killed by SIGKILL" in results[signal.SIGKILL].reason
+    assert results[signal.SIGCHLD] is None
+
+
+def test_a_piece_that_cannot_be_sent_is_broken() -> None:
+    """A lambda in a scenario cannot be pickled; that is told of the piece it is in, and the others go on."""
+    unsendable = ("a", lambda: None)
+    results = do([unsendable, "abc"], len, workers=1)
+
+    assert "cannot be sent to a worker process" in results[unsendable].reason
+    assert results["abc"] == 3
+
+
+def test_a_result_that_cannot_be_sent_is_broken() -> None:
+    """A result that does not pickle is told of the piece that it belongs to."""
+    results = do([b"a", b"bc"], memoryview, workers=1)
+
+    assert list(results) == [b"a", b"bc"]
+    assert all(one.reason.startswith("its result cannot be sent: TypeError: ") for one in results.values())
+
+
+def test_no_piece_is_begun_once_told_not_to() -> None:
+    """`may_start` is asked before each piece; what is under way is still awaited."""
+    begun: list[int] = []
+    results = dict(spread(range(1, 9), operator.neg, workers=2, may_start=lambda: len(begun) < 3, began=begun.append))
+
+    assert begun == [1, 2, 3]
+    assert results == {1: -1, 2: -2, 3: -3}
+
+
+def test_closing_early_ends_busy_workers() -> None:
+    """Ctrl-C in the middle: workers in the middle of a piece are ended, none is left, and it does not take long."""
+    before = children()
+    work = spread([0, 600, 600], time.sleep, workers=3, may_start=lambda: True, began=lambda _: None)
+    with closing(work):
+        assert next(work) == (0, None)
+        assert len(children() - before) == 3
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 20
+    assert children() <= before
+
+
+def test_an_error_in_one_line() -> None:
+    """Errors without a text are called by their type; line ends within a text become blanks."""
+    assert one_line(KeyError("a\nb")) == "KeyError: 'a\\nb'"
+    assert one_line(ValueError("a\n  b")) == "ValueError: a b"
+    assert one_line(TimeoutError()) == "TimeoutError"
+
+
+PARENT = """
+    import time
+    from harness.workers import spread
+
+    if __name__ == "__main__":
+        for piece, _ in spread([0, 0, 600, 600], time.sleep, workers=2, may_start=lambda: True, began=lambda _: None):
+            print("done", flush=True)
+"""
+
+
+def test_a_killed_parent_leaves_no_worker(tmp_path: Path) -> None:
+    """SIGKILL of the parent, which runs no cleanup: within 5 s every process that it started is gone."""
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(PARENT))
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    try:
+        assert [parent.stdout.readline() for _ in range(2)] == ["done\n", "done\n"]
+        family = psutil.Process(parent.pid).children(recursive=True)
+        assert len([one for one in family if "spawn_main" in " ".join(one.cmdline())]) == 2
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
