@@ -17,9 +17,10 @@ import math
 import socket
 import threading
 from asyncio import selector_events
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 from harness.errors import BudgetError, DeadlockError
 from harness.units import SECOND
@@ -62,6 +63,15 @@ class _NoSelector:
 
 class SimLoop(selector_events.BaseSelectorEventLoop):
     """asyncio's loop on virtual time. `heap` entries are `(when_ns, sequence, kernel function or None, item)`."""
+
+    # What asyncio's loop has and its stubs do not say.
+    _ready: deque[asyncio.Handle]
+    _closed: bool
+    _stopping: bool
+    _timer_cancelled_count: int
+    _task_factory: Callable[..., asyncio.Task[Any]] | None
+    _exception_handler: Callable[..., object] | None
+    _check_closed: Callable[[], None]
 
     def __init__(self, schedule: Schedule, trace: Trace, budget: Budget) -> None:
         super().__init__(_NoSelector())  # type: ignore[arg-type]
@@ -123,7 +133,7 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
             when_ns += 1
         handle = SimTimerHandle(when, callback, args, self, context)
         self.sequence = sequence = self.sequence + 1
-        heapq.heappush(self.heap, (when_ns if when_ns > self.now else self.now, sequence, None, handle))
+        heapq.heappush(self.heap, (max(self.now, when_ns), sequence, None, handle))
         handle._scheduled = True
         return handle
 
@@ -149,7 +159,7 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
     def after_kernel(self, when_ns: int, act: Callable[[Any], None] | None, item: object) -> None:
         """Have the kernel do `act(item)` at `when_ns`: no host's step, so neither freeze nor kill stops it."""
         self.sequence = sequence = self.sequence + 1
-        heapq.heappush(self.heap, (when_ns if when_ns > self.now else self.now, sequence, act, item))
+        heapq.heappush(self.heap, (max(self.now, when_ns), sequence, act, item))
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         if handle._scheduled:  # type: ignore[attr-defined]
@@ -369,12 +379,12 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
         return sock
 
     def _make_socket_transport(self, sock: Any, protocol: Any, waiter: Any = None, **more: Any) -> Any:
-        transport = super()._make_socket_transport(self.network.own(sock), protocol, waiter, **more)
+        transport = cast("Any", super())._make_socket_transport(self.network.own(sock), protocol, waiter, **more)
         transport._extra["socket"] = UserSocket(transport._sock)
         return transport
 
     def _make_ssl_transport(self, rawsock: Any, protocol: Any, *rest: Any, **more: Any) -> Any:
-        transport = super()._make_ssl_transport(self.network.own(rawsock), protocol, *rest, **more)
+        transport = cast("Any", super())._make_ssl_transport(self.network.own(rawsock), protocol, *rest, **more)
         under = transport._ssl_protocol._transport
         if under is not None:
             under._extra["socket"] = UserSocket(under._sock)
@@ -392,7 +402,7 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
         family: int = 0,
         type: int = 0,
         proto: int = 0,
-        flags: int = 0,  # noqa: A002
+        flags: int = 0,
     ) -> list[Any]:
         """Resolve machine names; raise `socket.gaierror` for others."""
         return self.network.resolve(host, port, family, type, flags)  # type: ignore[no-any-return]

@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.errors import WorldError
 from harness.history.events import Observation
 from harness.history.recorder import Sink
 from harness.tape import Tape
@@ -34,7 +33,7 @@ _LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 class Node:
     """A machine as the network sees it: an address, listeners by port, open sockets by descriptor."""
 
-    __slots__ = ("address", "code", "listeners", "name", "next_port", "on", "refusing", "sockets")
+    __slots__ = ("address", "bound", "code", "listeners", "name", "next_port", "on", "refusing", "sockets")
 
     def __init__(self, name: str, code: int) -> None:
         self.name = name
@@ -42,6 +41,7 @@ class Node:
         self.address = f"10.0.{code >> 8}.{code & 255}"
         self.on = False
         self.refusing = False
+        self.bound: dict[int, SimSocket] = {}
         self.listeners: dict[int, SimSocket] = {}
         self.sockets: dict[int, SimSocket] = {}
         self.next_port = _FIRST_PORT
@@ -186,6 +186,7 @@ class Network:
         for fd in node.sockets:
             self.loop.sockets.pop(fd, None)
         node.sockets.clear()
+        node.bound.clear()
         node.listeners.clear()
 
     # --- sockets ------------------------------------------------------------------------------------------------
@@ -211,8 +212,10 @@ class Network:
         self.loop.sockets.pop(sock.fd, None)
         node = self.node(sock.host.machine)
         node.sockets.pop(sock.fd, None)
-        if node.listeners.get(sock.local[1]) is sock:
-            del node.listeners[sock.local[1]]
+        port = sock.local[1]
+        for ports in (node.bound, node.listeners):
+            if ports.get(port) is sock:
+                del ports[port]
 
     def stand_in(self, sock: Any) -> SimSocket:
         """Return the simulated socket that stands for a real, unconnected one."""
@@ -254,21 +257,20 @@ class Network:
         node = self.node(sock.host.machine)
         if address not in _LOCAL and address != node.address:
             raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-        if port in node.listeners:
+        if port in node.bound:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         sock.local = (address or "0.0.0.0", port or self._free_port(node))  # noqa: S104 - simulated
         sock.local_only = address in _LOOPBACK
+        node.bound[sock.local[1]] = sock
 
     def listen(self, sock: SimSocket) -> None:
         """Begin to accept connections on the socket's port."""
-        node = self.node(sock.host.machine)
-        if node.listeners.setdefault(sock.local[1], sock) is not sock:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        self.node(sock.host.machine).listeners[sock.local[1]] = sock
 
     def _free_port(self, node: Node) -> int:
         while True:
             node.next_port = port = node.next_port + 1 if node.next_port < 60999 else _FIRST_PORT  # noqa: PLR2004
-            if port not in node.listeners:
+            if port not in node.bound:
                 return port
 
     # --- the handshake ------------------------------------------------------------------------------------------
@@ -365,7 +367,7 @@ class _Handshake:
         sock = self._sock
         return sock.connecting and not sock.closed and not sock.vanished
 
-    def _send(self, back: bool, act: Callable[[Any], None], kind: str) -> bool:  # noqa: FBT001 - private
+    def _send(self, back: bool, act: Callable[[Any], None], kind: str) -> bool:
         """Put one handshake segment on its link; False if it is lost."""
         link = self._sock.link.back if back else self._sock.link
         delay = link.fate(0)

@@ -14,6 +14,7 @@ unread data resets.
 import errno
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,8 @@ RETRANSMIT_MAX_NS: Final = 60 * SECOND
 GIVE_UP_NS: Final = 924 * SECOND
 """Unacknowledged for so long, a connection fails: Linux' tcp_retries2 = 15 comes to 924.6 s."""
 
+_LINGER: Final = struct.Struct("ii")
+
 FIN: Final = "F"
 RST: Final = "R"
 WINDOW_UPDATE: Final = "W"
@@ -44,6 +47,7 @@ class SimSocket:
 
     __slots__ = (
         "__weakref__",
+        "abortive",
         "accepting",
         "acked_late",
         "attempts",
@@ -112,6 +116,7 @@ class SimSocket:
         self.initiator = False
         self.end_of_file = False
         self.shut = False
+        self.abortive = False
         self.dead = False
         self.closed = False
         self.vanished = False
@@ -135,8 +140,11 @@ class SimSocket:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         return self.remote
 
-    def setsockopt(self, *_: Any) -> None:
-        """Accept any option."""
+    def setsockopt(self, level: int, option: int, value: Any, *_: Any) -> None:
+        """Accept any option; SO_LINGER with a time of 0 is obeyed: closing resets."""
+        if level == socket.SOL_SOCKET and option == socket.SO_LINGER:
+            on, seconds = _LINGER.unpack(value)
+            self.abortive = bool(on) and not seconds
 
     def getsockopt(self, level: int, option: int, *_: Any) -> int:
         """Return the pending error for SO_ERROR, and clear it; 0 for all else."""
@@ -145,7 +153,7 @@ class SimSocket:
             return pending
         return 0
 
-    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the socket module's signature
+    def setblocking(self, flag: bool) -> None:
         """Refuse to block."""
         if flag:
             raise ValueError("a simulated socket never blocks")
@@ -254,7 +262,7 @@ class SimSocket:
         elif self.connecting:
             self.network.observe(self, "unreachable")
         elif self.remote is not None and not self.dead:
-            if self.received:
+            if self.received or self.abortive:
                 self.reset_peer()
             elif not self.shut:
                 self.shut = True
@@ -327,8 +335,7 @@ class SimSocket:
         loop = network.loop
         now = loop.now
         when = now + delay
-        if when < self.free_at:
-            when = self.free_at
+        when = max(when, self.free_at)
         self.free_at = when
         network.note_segment(link, now, when, item, size)
         loop.after_kernel(when, self.peer.arrive, item)
@@ -505,14 +512,15 @@ class UserSocket:
         """Return (address, port) of the peer."""
         return self._sock.getpeername()
 
-    def setsockopt(self, *args: Any) -> None:
-        """Accept any option."""
+    def setsockopt(self, level: int, option: int, value: Any, *rest: Any) -> None:
+        """Set an option."""
+        self._sock.setsockopt(level, option, value, *rest)
 
     def getsockopt(self, *args: Any) -> int:
         """Return an option's value."""
         return self._sock.getsockopt(*args)
 
-    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the socket module's signature
+    def setblocking(self, flag: bool) -> None:
         """Refuse to block."""
         self._sock.setblocking(flag)
 
