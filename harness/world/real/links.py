@@ -109,22 +109,29 @@ class ObservingEventLoop(asyncio.SelectorEventLoop):
 
     def _make_ssl_transport(self, rawsock: socket.socket, *args: Any, **kwargs: Any) -> asyncio.Transport:
         transport: asyncio.Transport = super()._make_ssl_transport(rawsock, *args, **kwargs)  # type: ignore[misc]
-        self._watch(rawsock)
+        end = self._watch(rawsock)
+        if end is not None:
+            _watch_farewell(transport, end)
         return transport
 
-    def _watch(self, sock: socket.socket) -> None:
+    def _watch(self, sock: socket.socket) -> Callable[[Outcome], None] | None:
         with suppress(OSError):  # not connected any more: asyncio is about to say so itself
             to = self._book.name(sock.getpeername())
             if to is not None:
-                _watch_end(self._transports[sock.fileno()], lambda outcome: self._saw(to, outcome))  # type: ignore[attr-defined]
+                transport = self._transports[sock.fileno()]  # type: ignore[attr-defined] # not in typeshed
+                return _watch_end(transport, lambda outcome: self._saw(to, outcome))
+        return None
 
     def _saw(self, to: str, outcome: Outcome) -> None:
         if self.links is not None:
             self.links.saw(to, outcome)
 
 
-def _watch_end(transport: Any, saw: Callable[[Outcome], None]) -> None:
-    """Have `saw` told how the peer ended this selector transport's connection; not called if we ended it."""
+def _watch_end(transport: Any, saw: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+    """Have `saw` told how the peer ended this selector transport's connection; not called if we ended it.
+
+    Returns what tells `saw` of an end that shows elsewhere first; only the first end counts.
+    """
     on_eof, on_lost = transport._read_ready__on_eof, transport._call_connection_lost
     ended = False
 
@@ -147,6 +154,19 @@ def _watch_end(transport: Any, saw: Callable[[Outcome], None]) -> None:
         on_lost(error)
 
     transport._read_ready__on_eof, transport._call_connection_lost = eof, lost
+    return end
+
+
+def _watch_farewell(transport: Any, end: Callable[[Outcome], None]) -> None:
+    """Have `end` told when the peer says goodbye in TLS: we then close before TCP's end of file shows."""
+    protocol = transport._ssl_protocol
+    on_eof = protocol._call_eof_received
+
+    def eof(*args: Any) -> None:
+        end("closed")
+        on_eof(*args)
+
+    protocol._call_eof_received = eof
 
 
 def _addresses(url: str) -> Iterable[tuple[str, int]]:

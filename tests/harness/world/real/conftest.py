@@ -73,13 +73,9 @@ class Listener:
     def __init__(self, name: str, server: asyncio.Server) -> None:
         self.name = name
         self._server = server
+        host, port = server.sockets[0].getsockname()[:2]
+        self.url = f"redis://{host}:{port}"
         self.stopped = False
-
-    @property
-    def url(self) -> str:
-        """Return where it listens."""
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"redis://{host}:{port}"
 
     async def stop(self) -> None:
         """Close the server."""

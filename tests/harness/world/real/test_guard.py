@@ -1,6 +1,5 @@
 """The guard's reading of records and processes: what is ours, and that nothing else ever is."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -79,5 +78,5 @@ def test_only_directories_that_bear_the_run_id_are_removed(tmp_path: Path) -> No
     link.symlink_to(other)
     record = guard.Record("".join(f"directory {path}\n" for path in (ours, other, link)))
     guard.remove_directories(record, "1.2.ab")
-    assert sorted(os.listdir(tmp_path)) == ["harness-1.2.ab-link", "precious"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["harness-1.2.ab-link", "precious"]
     assert (other / "file").exists()

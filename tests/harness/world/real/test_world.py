@@ -1,7 +1,6 @@
 """The real world end to end: what hosts record survives them, and their lives are told truly."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -281,20 +280,28 @@ async def test_one_failing_dependency_does_not_keep_the_rest_alive(make_world, s
         return Stubborn()
 
     world = make_world(kinds={"redis": start})
-    with pytest.raises(WorldError, match="will not stop"):
+
+    async def run() -> None:
         async with world:
             await world.start_host(spec(host_programs.until_stopped))
             await world.start_dependency("redis", "redis", {})
+
+    with pytest.raises(WorldError, match="will not stop"):
+        await run()
     assert sink.changes("a") == ["started", "stopped"]
     assert not world.run.record_path.exists()
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_no_descriptor_is_left_open(make_world, sink) -> None:
     """A world gives back every file descriptor that it took."""
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     async with make_world() as world:
         await world.start_host(spec(host_programs.returns))
         await sink.until(lambda: sink.changes("a") == ["started", "finished"])
         await world.start_host(spec(host_programs.until_stopped, name="b"))
         await world.kill_host("b")
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert open_descriptors() == before

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 
 from harness.world.base import Host
@@ -54,8 +53,8 @@ async def tells_what_it_sees(host: Host) -> None:
     """Record every attribute of the host."""
     made = host.target("event_bus")(7)
     host.log.observe("host", who=host.name, params=host.params, endpoints=host.endpoints, made=made)
-    print("see redis://user:hunter2@127.0.0.1:6379/0", flush=True)
-    print("x" * 3_000_000)
+    sys.stdout.write("see redis://user:hunter2@127.0.0.1:6379/0\n" + "x" * 3_000_000 + "\n")
+    sys.stdout.flush()
     await host.stopping()
 
 
@@ -98,8 +97,9 @@ async def impersonates(host: Host) -> None:
 async def has_grandchildren(host: Host) -> None:
     """Start a process in its own group and one that leaves it for a session of its own, and wait."""
     sleep = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
-    near = subprocess.Popen(sleep)
-    far = subprocess.Popen(sleep, start_new_session=True)
+    near, far = await asyncio.gather(
+        asyncio.create_subprocess_exec(*sleep), asyncio.create_subprocess_exec(*sleep, start_new_session=True)
+    )
     host.log.observe("grandchildren", pids=[near.pid, far.pid])
     await host.stopping()
 

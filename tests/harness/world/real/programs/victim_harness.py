@@ -17,12 +17,16 @@ from harness.world.real.process import spawn
 from harness.world.real.world import RealWorld
 
 
-class Sink(list[Event]):
-    """Keeps events."""
+class Sink:
+    """Waits for the one event that matters here."""
+
+    def __init__(self) -> None:
+        self.grandchildren: asyncio.Future[Observation] = asyncio.get_running_loop().create_future()
 
     def record(self, event: Event) -> None:
-        """Append one event."""
-        self.append(event)
+        """Take note if this is it."""
+        if isinstance(event, Observation) and event.name == "grandchildren":
+            self.grandchildren.set_result(event)
 
 
 async def main(directory: Path) -> None:
@@ -33,9 +37,7 @@ async def main(directory: Path) -> None:
         await world.start_host(HostSpec(name="parent", program=host_programs.has_grandchildren))
         await world.start_host(HostSpec(name="frozen", program=host_programs.until_stopped))
         await world.freeze_host("frozen")
-        while not any(isinstance(e, Observation) and e.name == "grandchildren" for e in sink):
-            await asyncio.sleep(0.005)
-        grandchildren = next(e for e in sink if isinstance(e, Observation) and e.name == "grandchildren")
+        grandchildren = await sink.grandchildren
         hosts = [host._child.pid for host in world._hosts.values()]
         told = {
             "run": world.run.id,
@@ -44,7 +46,8 @@ async def main(directory: Path) -> None:
             "scratch": str(world._scratch),
             "record": str(world.run.record_path),
         }
-        print(json.dumps(told), flush=True)
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
         await asyncio.Event().wait()
 
 
