@@ -4,8 +4,8 @@ A flawed variant that nobody catches leaves its invariant unproven, so the gate 
 """
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from platform import platform, python_version
 from typing import Final
@@ -14,7 +14,7 @@ from harness import __version__
 from harness.campaign import Done, Hunt, Job, Single, Twice
 from harness.runner import Order
 from harness.scenario import Scenario
-from harness.targets import choose
+from harness.targets import choose, for_ports
 from harness.verdict import EXIT_CODES, EXIT_HARNESS_ERROR, EXIT_INTERRUPTED, Session, Verdict, worst
 from harness.world.base import WorldKind
 from harness.worlds import Options
@@ -26,7 +26,8 @@ DEFAULT_PROFILE: Final[dict[WorldKind, str]] = {"sim": "full", "real": "short"}
 class GatePolicy:
     """How much a gate does: seeds per scenario and world, and how many seeds a flawed variant may take to be caught.
 
-    In the real world, where a run costs its own length, only the variants in `real_variants` are hunted.
+    In the real world, where a run costs its own length, only the variants in `real_variants` are hunted. `targets` are
+    a project's own, by port; the reference stands behind the other ports.
     """
 
     sim_seeds: int = 20
@@ -34,27 +35,25 @@ class GatePolicy:
     hunt_seeds: int = 20
     real_variants: tuple[str, ...] = ("planned",)
     worlds: tuple[WorldKind, ...] = ("sim", "real")
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 def gate_jobs(scenarios: Sequence[Scenario], policy: GatePolicy, folder: Path, options: Options) -> list[Job]:
-    """Return every job of a gate over these scenarios: the reference first, then the proofs that it could fail."""
+    """Return every job of a gate over these scenarios: what is judged first, then the proofs that it could fail."""
     jobs: list[Job] = []
     for world in policy.worlds:
         for scenario in scenarios:
-            jobs += _reference_jobs(scenario, world, policy, folder, options)
+            jobs += _judged_jobs(scenario, world, policy, folder, options)
         for scenario in scenarios:
             jobs += _hunt_jobs(scenario, world, policy, folder, options)
     return jobs
 
 
-def _reference_jobs(
-    scenario: Scenario, world: WorldKind, policy: GatePolicy, folder: Path, options: Options
-) -> list[Job]:
+def _judged_jobs(scenario: Scenario, world: WorldKind, policy: GatePolicy, folder: Path, options: Options) -> list[Job]:
     seeds = policy.sim_seeds if world == "sim" else policy.real_seeds
-    orders = [
-        _order(scenario, world, seed, dict(scenario.ports), "reference", folder, options)
-        for seed in range(1, seeds + 1)
-    ]
+    targets = choose(scenario, for_ports(scenario, policy.targets))
+    label = "reference" if targets == scenario.ports else "target"
+    orders = [_order(scenario, world, seed, targets, label, folder, options) for seed in range(1, seeds + 1)]
     if world == "real":
         return [Single(order=order) for order in orders]
     return [Twice(order=orders[0]), *(Single(order=order, keep_history=False) for order in orders[1:])]

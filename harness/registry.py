@@ -1,11 +1,12 @@
 """Finding scenarios by name: every module below the configured packages that has a `SCENARIO`."""
 
 import fnmatch
-import importlib
 import pkgutil
 from collections.abc import Sequence
+from types import ModuleType
 
 from harness.errors import NothingSelectedError, UsageError, unknown_name
+from harness.importing import import_named
 from harness.scenario import Scenario
 
 DEFAULT_PACKAGES = ("scenarios",)
@@ -17,11 +18,13 @@ def discover(packages: Sequence[str] = DEFAULT_PACKAGES) -> dict[str, Scenario]:
     Raises `UsageError` when a package or one of its modules cannot be imported, or two scenarios share a name.
     """
     found: dict[str, Scenario] = {}
-    for package in packages:
+    for package in dict.fromkeys(packages):
         for module_name in _modules(package):
             scenario = getattr(_import(module_name), "SCENARIO", None)
             if scenario is None:
                 continue
+            if not isinstance(scenario, Scenario):
+                raise UsageError(f"{module_name}.SCENARIO is a {type(scenario).__name__}, not a Scenario")
             if scenario.name in found:
                 raise UsageError(f"two scenarios are called {scenario.name!r}; one is in {module_name}")
             found[scenario.name] = scenario
@@ -33,6 +36,8 @@ def select(scenarios: dict[str, Scenario], names: Sequence[str], keyword: str | 
     for name in names:
         if name not in scenarios:
             raise unknown_name("scenario", name, scenarios)
+    if not scenarios:
+        raise NothingSelectedError("the configured packages hold no scenario")
     chosen = [scenarios[name] for name in dict.fromkeys(names)] or list(scenarios.values())
     if keyword is not None:
         pattern = keyword if any(sign in keyword for sign in "*?[") else f"*{keyword}*"
@@ -50,10 +55,5 @@ def _modules(package: str) -> list[str]:
     return sorted(f"{package}.{module.name}" for module in pkgutil.iter_modules(paths))
 
 
-def _import(name: str):  # noqa: ANN202 - a module
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"scenarios {name!r}: no module named {error.name!r}") from error
-    except Exception as error:
-        raise UsageError(f"scenarios {name!r}: importing raised {type(error).__name__}: {error}") from error
+def _import(name: str) -> ModuleType:
+    return import_named(name, f"scenarios {name!r}")

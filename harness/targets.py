@@ -1,12 +1,10 @@
 """Finding code by name: `package.module:attribute`, or a flawed variant's `port:name`."""
 
-import importlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import UsageError, unknown_name
+from harness.importing import import_named
 from harness.scenario import Scenario
 
 
@@ -15,14 +13,7 @@ def resolve(path: str) -> Callable[..., Any]:
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"target {path!r} is not of the form package.module:factory")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a team's own target is found from where the command is run
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"target {path!r}: no module named {error.name!r}") from error
-    except Exception as error:
-        raise UsageError(f"target {path!r}: importing {module_name} raised {type(error).__name__}: {error}") from error
+    module = import_named(module_name, f"target {path!r}")
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         raise unknown_name(f"attribute of {module_name}", attribute, names)
@@ -41,6 +32,19 @@ def choose(scenario: Scenario, wanted: Sequence[str]) -> dict[str, str]:
             raise unknown_name(f"port of {scenario.name}", port, scenario.ports)
         chosen[port] = factory
     return chosen
+
+
+def for_ports(scenario: Scenario, targets: Mapping[str, str]) -> list[str]:
+    """Return a project's own targets as wishes, those for the ports of this scenario."""
+    return [f"{port}={factory}" for port, factory in targets.items() if port in scenario.ports]
+
+
+def check_ports(scenarios: Iterable[Scenario], targets: Mapping[str, str]) -> None:
+    """Raise `UsageError` for a target whose port no scenario has: it would be left out without a word."""
+    known = {port for scenario in scenarios for port in scenario.ports}
+    for port in targets:
+        if port not in known:
+            raise unknown_name("port in [tool.harness.targets]", port, known)
 
 
 def _split(scenario: Scenario, wish: str) -> tuple[str, str]:

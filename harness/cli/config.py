@@ -2,24 +2,28 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import UsageError, unknown_name
 from harness.registry import DEFAULT_PACKAGES
 
+DEFAULT_OUT: Final = "reports/out"
 _KEYS: Final = ("scenarios", "targets", "out", "gate")
 _GATE_KEYS: Final = ("scenarios", "sim_seeds", "real_seeds", "hunt_seeds", "worlds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a project says about itself: packages of scenarios, targets by port, the out folder, the gate's policy."""
+    """What a project says about itself: packages of scenarios, targets by port, the out folder, the gate's policy.
+
+    A relative out folder is meant from the folder of the pyproject.toml, wherever below it the command is run.
+    """
 
     scenarios: tuple[str, ...] = DEFAULT_PACKAGES
     targets: Mapping[str, str] = field(default_factory=dict)
-    out: Path = Path("reports/out")
+    out: Path = Path(DEFAULT_OUT)
     gate: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -28,7 +32,8 @@ def load_config(start: Path) -> Config:
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
         if path.is_file():
-            return _read(path)
+            config = _read(path)
+            return config if folder == start else replace(config, out=folder / config.out)
     return Config()
 
 
@@ -39,21 +44,23 @@ def _read(path: Path) -> Config:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    table = _table(document.get("tool", {}).get("harness", {}), f"{path}: [tool.harness]", _KEYS)
+    tools = document.get("tool", {})
+    own = tools.get("harness", {}) if isinstance(tools, dict) else {}  # the `tool` of others is not ours to judge
+    table = _table(own, f"{path}: [tool.harness]", _KEYS)
     gate = _table(table.get("gate", {}), f"{path}: [tool.harness.gate]", _GATE_KEYS)
     scenarios = _strings(table.get("scenarios", list(DEFAULT_PACKAGES)), f"{path}: tool.harness.scenarios")
     targets = table.get("targets", {})
     if not isinstance(targets, dict) or not all(isinstance(one, str) for one in targets.values()):
         raise UsageError(f"{path}: [tool.harness.targets] maps a port to 'package.module:factory'")
-    out = table.get("out", str(Config.out if isinstance(Config.out, Path) else "reports/out"))
-    if not isinstance(out, str):
-        raise UsageError(f"{path}: tool.harness.out is not a string")
+    out = table.get("out", DEFAULT_OUT)
+    if not isinstance(out, str) or not out:
+        raise UsageError(f"{path}: tool.harness.out is not the name of a folder")
     for key in ("sim_seeds", "real_seeds", "hunt_seeds"):
         if key in gate and (not isinstance(gate[key], int) or isinstance(gate[key], bool) or gate[key] < 1):
             raise UsageError(f"{path}: tool.harness.gate.{key} is not a positive whole number")
     for key in ("scenarios", "worlds"):
-        if key in gate:
-            _strings(gate[key], f"{path}: tool.harness.gate.{key}")
+        if key in gate and not _strings(gate[key], f"{path}: tool.harness.gate.{key}"):
+            raise UsageError(f"{path}: tool.harness.gate.{key} is empty, so the gate would judge nothing")
     return Config(scenarios=scenarios, targets=targets, out=Path(out), gate=gate)
 
 

@@ -10,6 +10,7 @@ from harness.cli.options import check_redis, limit_options, output_options
 from harness.errors import unknown_name
 from harness.gate import GatePolicy, gate_jobs
 from harness.registry import discover, select
+from harness.targets import check_ports, choose, for_ports, resolve
 from harness.world.base import WorldKind
 from harness.worlds import Options
 
@@ -23,14 +24,19 @@ from harness.worlds import Options
 def command(world: str | None, seeds: int | None, keyword: str | None, **rest: Any) -> int:
     """Run every scenario in both worlds, and every flawed variant, and give one verdict.
 
-    READY needs everything: the reference passes every seed in both worlds, every fault bites, the same seed gives the
+    READY needs everything: the target passes every seed in both worlds, every fault bites, the same seed gives the
     same history, and every flawed variant is caught by the invariant that was written for it.
     """
     from harness.cli.work import do, limits_of, show_of, stable_interpreter
 
     config = load_config(Path.cwd())
     policy = _policy(config, world, seeds)
-    scenarios = select(discover(config.scenarios), tuple(config.gate.get("scenarios", ())), keyword)
+    known = discover(config.scenarios)
+    scenarios = select(known, tuple(config.gate.get("scenarios", ())), keyword)
+    check_ports(known.values(), config.targets)
+    for one in scenarios:
+        for path in choose(one, for_ports(one, config.targets)).values():
+            resolve(path)
     options = Options(redis=check_redis(rest["redis"]))
     stable_interpreter()
     return do(lambda folder: gate_jobs(scenarios, policy, folder, options), limits_of(rest), show_of(rest, config))
@@ -49,4 +55,5 @@ def _policy(config: Config, world: str | None, seeds: int | None) -> GatePolicy:
         real_seeds=config.gate.get("real_seeds", defaults.real_seeds),
         hunt_seeds=config.gate.get("hunt_seeds", defaults.hunt_seeds),
         worlds=worlds,
+        targets=config.targets,
     )

@@ -112,7 +112,9 @@ def _one_line(error: click.ClickException) -> str:
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"harness: {text}", file=sys.stderr)
+    """Say it in exactly one line, whatever the names of files and modules in it are made of."""
+    line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
+    print(f"harness: {line}", file=sys.stderr)
     return code
 
 

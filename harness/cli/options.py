@@ -1,5 +1,6 @@
 """Options that several commands share, and the checks of what they are given."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,13 @@ def _formats(ctx: click.Context, parameter: click.Parameter, value: str) -> tupl
         if name not in FORMATS:
             raise unknown_name("report format", name, FORMATS)
     return chosen
+
+
+def _finite(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    del ctx, parameter
+    if value is not None and not math.isfinite(value):
+        raise UsageError(f"--time-budget {value}: not a number of seconds")
+    return value
 
 
 def output_options(function: F) -> F:
@@ -56,6 +64,7 @@ def limit_options(function: F) -> F:
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
             envvar="HARNESS_TIME_BUDGET",
+            callback=_finite,
             help="Start nothing new after this long.",
         ),
         click.option(

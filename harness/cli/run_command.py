@@ -1,20 +1,18 @@
 """`harness run`: named scenarios, one world, some seeds."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
 from harness.campaign import Job, Single
-from harness.cli.config import Config, load_config
+from harness.cli.config import load_config
 from harness.cli.options import check_redis, limit_options, output_options
 from harness.errors import unknown_name
 from harness.gate import DEFAULT_PROFILE
 from harness.registry import discover, select
 from harness.runner import Order
-from harness.scenario import Scenario
-from harness.targets import choose, resolve
+from harness.targets import check_ports, choose, for_ports, resolve
 from harness.world.base import WorldKind
 from harness.worlds import Options
 
@@ -28,7 +26,7 @@ _KEEP_HISTORIES = 20
 @click.option("--profile", help="Size of the scenario: full or short. Default: full in sim, short in real.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**63 - 1),
     default=1,
     show_default=True,
     envvar="HARNESS_SEED",
@@ -71,8 +69,10 @@ def command(
     if world not in get_args(WorldKind):
         raise unknown_name("world", world, get_args(WorldKind))
     kind: WorldKind = "sim" if world == "sim" else "real"
-    chosen = select(discover(config.scenarios), names, keyword)
-    wanted = {one.name: _targets(one, config, rest["targets"]) for one in chosen}
+    scenarios = discover(config.scenarios)
+    chosen = select(scenarios, names, keyword)
+    check_ports(scenarios.values(), config.targets)
+    wanted = {one.name: choose(one, [*for_ports(one, config.targets), *rest["targets"]]) for one in chosen}
     for targets in wanted.values():
         for path in targets.values():
             resolve(path)
@@ -103,9 +103,3 @@ def command(
     if kind == "sim":
         stable_interpreter()
     return do(jobs, limits_of(rest), show_of(rest, config))
-
-
-def _targets(scenario: Scenario, config: Config, wishes: Sequence[str]) -> dict[str, str]:
-    """Flags win over the project's own targets, which are for whichever scenario has the port."""
-    own = [f"{port}={factory}" for port, factory in config.targets.items() if port in scenario.ports]
-    return choose(scenario, [*own, *wishes])

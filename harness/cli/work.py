@@ -18,6 +18,8 @@ from harness.cli.config import Config
 from harness.cli.folder import RunFolder, make_run_folder, point_latest
 from harness.cli.progress import showing
 from harness.gate import session
+from harness.history.history import History
+from harness.history.store import load
 from harness.verdict import Session
 
 
@@ -93,15 +95,22 @@ def do(
 def tell(result: Session, show: Show, folder: RunFolder | None = None) -> None:
     """Write the reports (when there is a folder for them) and print the verdict on stdout."""
     reports: Any = importlib.import_module("reports")  # found by name: the harness does not depend on it
-    report = reports.build(result)
+    report = reports.build(result, _stored)
     written: list[Path] = []
     if folder is not None:
         written = reports.write(report, folder.path, show.formats)
         point_latest(folder)
     if show.as_json:
-        click.echo(reports.as_json(report))
+        click.echo(reports.FORMATS["json"].render(report), nl=False)
+    elif show.quiet:
+        click.echo(f"{report.headline.word}  {report.headline.sentence}")
     else:
-        reports.print_summary(report, show.console(stderr=False), quiet=show.quiet, files=written)
+        console = show.console(stderr=False)
+        reports.print_summary(report, console, plain=show.plain, report_path=next(iter(written), None))
+
+
+def _stored(path: str) -> History:
+    return load(Path(path))
 
 
 @contextmanager
