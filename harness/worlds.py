@@ -1,11 +1,12 @@
 """Enters a world with a planned scenario and leaves it again. Worlds are imported only when they are entered."""
 
 import asyncio
+import logging
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class Staging:
     folder: Path
     options: Options
 
+    @property
+    def scratch(self) -> Path:
+        """The folder of this run alone: disks while it lasts, logs."""
+        return self.folder / "hosts" / self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -57,17 +63,18 @@ def run_in_sim(staging: Staging, sink: Sink) -> Ended:
 
     disks = Path(tempfile.mkdtemp(prefix="harness-sim-", dir=_fast_disk()))
     try:
-        ended = run_sim(
-            director,
-            tape=staging.tape,
-            sink=sink,
-            targets={port: resolve(path) for port, path in staging.targets.items()},
-            directory=disks,
-            dependency_kinds={"redis": start_sim},
-        )
+        with _logging_to(staging.scratch / "sim.log"):
+            ended = run_sim(
+                director,
+                tape=staging.tape,
+                sink=sink,
+                targets={port: resolve(path) for port, path in staging.targets.items()},
+                directory=disks,
+                dependency_kinds={"redis": start_sim},
+            )
     finally:
         shutil.rmtree(disks, ignore_errors=True)
-    return Ended(ended.digest, ended.simulated_ns)
+    return Ended(ended.digest, ended.simulated_ns, ended.escapes)
 
 
 def run_in_real(staging: Staging, sink: Sink) -> Ended:
@@ -92,13 +99,12 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
             loop.add_signal_handler(number, interrupt)
-    scratch = staging.folder / "hosts" / staging.name
     try:
         async with RealWorld(
             staging.tape,
             sink,
             targets=staging.targets,
-            directory=scratch,
+            directory=staging.scratch,
             dependency_kinds={"redis": start_real},
         ) as world:
             await direct(world, staging.scenario, staging.profile, staging.plan)
@@ -108,7 +114,22 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
             raise KeyboardInterrupt from None
         raise
     finally:
-        shutil.rmtree(scratch / "disks", ignore_errors=True)  # the logs stay
+        shutil.rmtree(staging.scratch / "disks", ignore_errors=True)  # the logs stay
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send what the target logs to a file: a terminal is for verdicts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    root = logging.getLogger()
+    with path.open("w", encoding="utf-8") as file:
+        handler = logging.StreamHandler(file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        before, root.handlers = root.handlers, [handler]
+        try:
+            yield
+        finally:
+            root.handlers = before
 
 
 def _fast_disk() -> str | None:
