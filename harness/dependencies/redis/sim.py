@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.dependencies.redis.engine import Engine
+from harness.dependencies.redis.options import RedisOptions
 from harness.dependencies.redis.protocol import listen
 from harness.dependencies.redis.state import RedisState
-from harness.errors import UsageError, WorldError
+from harness.errors import WorldError
 from harness.units import SECOND
 
 if TYPE_CHECKING:
@@ -24,23 +25,20 @@ PORT: Final = 6379
 WINDOW_NS: Final = SECOND
 """What `appendfsync everysec` may lose when the power fails."""
 
-OPTIONS: Final = frozenset({"persistence", "password"})
-_PERSISTENCE: Final = frozenset({"aof", "none"})
-
 
 class SimRedis:
     """Implements `RedisControl` in the sim world."""
 
-    def __init__(self, world: "SimWorld", name: str, *, persistence: str, password: str) -> None:
+    def __init__(self, world: "SimWorld", name: str, options: RedisOptions) -> None:
         self._world = world
         self._name = name
-        self._persistence = persistence
-        self._password = password
+        self._persistence = options.persistence
+        self._password = options.password
         self._error: str | None = None
         self._engine: Engine | None = None
         self._died_ns: int | None = None
-        self.state = RedisState(now_ns=world.machines.wall_ns, identity=name, password=password)
-        self.state.config[b"appendonly"] = b"yes" if persistence == "aof" else b"no"
+        self.state = RedisState(now_ns=world.machines.wall_ns, identity=name, password=options.password)
+        self.state.config[b"appendonly"] = b"yes" if options.persistence == "aof" else b"no"
 
     @property
     def name(self) -> str:
@@ -116,20 +114,8 @@ class SimRedis:
             await self._world.kill_host(self._name)
 
 
-def check_options(options: Mapping[str, Any]) -> tuple[str, str]:
-    """Return (persistence, password) of a dependency's options. Raises UsageError."""
-    unknown = sorted(set(options) - OPTIONS)
-    if unknown:
-        raise UsageError(f"unknown options of redis: {', '.join(unknown)}; known: {', '.join(sorted(OPTIONS))}")
-    persistence = options.get("persistence", "aof")
-    if persistence not in _PERSISTENCE:
-        raise UsageError(f"persistence of redis is aof or none, not {persistence!r}")
-    return persistence, str(options.get("password", ""))
-
-
 async def start_sim(world: "SimWorld", name: str, options: Mapping[str, Any]) -> "RedisControl":
-    """Start a Redis server as the machine `name`. Options: `persistence` (aof | none), `password`."""
-    persistence, password = check_options(options)
-    redis = SimRedis(world, name, persistence=persistence, password=password)
+    """Start a Redis server as the machine `name`. For the options see RedisOptions."""
+    redis = SimRedis(world, name, RedisOptions.parse(options))
     await redis.start()
     return redis
