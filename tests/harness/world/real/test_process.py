@@ -61,6 +61,7 @@ class Victim:
         told: dict[str, Any] = json.loads(popen.stdout.readline())
         self.run_id: str = told["run"]
         self.guard: int = told["guard"]
+        self.far: int = told["pids"][-1]  # the grandchild in a session of its own
         self.scratch = Path(told["scratch"])
         self.record = Path(told["record"])
         self.started = {pid: status.start for pid in told["pids"] if (status := living(pid))}
@@ -153,7 +154,7 @@ def test_doctor_finds_and_ends_what_even_a_killed_guard_left(victim: Victim) -> 
     assert found.record == victim.record
     pids = {left.pid for left in found.processes}
     assert pids == set(victim.left())
-    assert pids, "the grandchild in a session of its own is beyond the death signal"
+    assert victim.far in pids, "it is beyond the reach of the death signal"
     assert all("sleep" in left.command for left in found.processes)
     assert leftovers.clean([found]) == []
     assert victim.left() == []
@@ -169,19 +170,18 @@ def test_doctor_spares_a_process_that_only_has_the_pid(victim: Victim) -> None:
     bystander = subprocess.Popen(SLEEPER, env={})
     try:
         created = psutil.Process(bystander.pid).create_time()
-        pid = next(iter(set(victim.left())))
         run = leftovers.LeftRun(
             run_id=victim.run_id,
             processes=(
                 leftovers.LeftProcess(pid=bystander.pid, started_s=created, command=""),
-                leftovers.LeftProcess(pid=pid, started_s=created + 99, command=""),
+                leftovers.LeftProcess(pid=victim.far, started_s=created + 99, command=""),
             ),
             directories=(),
             record=None,
         )
         assert leftovers.clean([run]) == []
         assert bystander.poll() is None
-        assert living(pid)
+        assert living(victim.far)
     finally:
         bystander.kill()
         bystander.wait()

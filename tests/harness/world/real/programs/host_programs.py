@@ -113,5 +113,5 @@ async def connects(host: Host) -> None:
             await reader.read()
             writer.close()
         except OSError as error:
-            host.log.observe("error", name=name, error=type(error).__name__)
+            host.log.observe("error", of=name, error=type(error).__name__)
     await host.stopping()
