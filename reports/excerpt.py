@@ -41,9 +41,7 @@ def excerpt(events: Sequence[Event], around_s: float, ids: frozenset[str]) -> Ex
     """
     around_ns = round(around_s * SECOND)
     telling = [
-        (at, event)
-        for at, event in enumerate(events)
-        if not (isinstance(event, Observation) and event.name == "stats")
+        (at, event) for at, event in enumerate(events) if not (isinstance(event, Observation) and event.name == "stats")
     ]
     middle = next((i for i, (_, event) in enumerate(telling) if event.time_ns >= around_ns), len(telling))
     start = max(0, min(middle - ROWS_MAX // 2, len(telling) - ROWS_MAX))

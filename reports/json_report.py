@@ -182,9 +182,7 @@ def _invariant(invariant: InvariantResult) -> InvariantJson:
             worst=finding.worst,
             last=finding.last,
             rows=[
-                RowJson(
-                    time_s=row.time_s, actor=row.actor, event=row.event, id=row.id, offending=row.offending
-                )
+                RowJson(time_s=row.time_s, actor=row.actor, event=row.event, id=row.id, offending=row.offending)
                 for row in finding.rows
             ],
         ),

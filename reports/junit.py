@@ -10,7 +10,7 @@ forbids are made visible.
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from harness.verdict import EXIT_PASS, FlawedResult, InvariantResult, Outcome, RunResult, Session, Verdict
@@ -55,9 +55,7 @@ def _run_name(run: RunResult) -> str:
     return f"{run.scenario} [{run.world}, seed {run.seed}]"
 
 
-def _suite(
-    root: ET.Element, name: str, timestamp: str, cases: list[_Case], run: RunResult | None = None
-) -> None:
+def _suite(root: ET.Element, name: str, timestamp: str, cases: list[_Case], run: RunResult | None = None) -> None:
     package = "harness" if run is None else f"harness.patch{run.patch}.{run.scenario}"
     wall_s = 0.0 if run is None or run.wall_s is None else run.wall_s
     suite = ET.SubElement(
@@ -86,9 +84,7 @@ def _suite(
             message = visible(case.message, _MESSAGE_MAX)
             trouble = ET.SubElement(element, case.trouble, {"message": message, "type": visible(case.kind)})
             trouble.text = case.body
-    ET.SubElement(suite, "system-out").text = (
-        "" if run is None or not run.replay else f"replay: {visible(run.replay)}"
-    )
+    ET.SubElement(suite, "system-out").text = "" if run is None or not run.replay else f"replay: {visible(run.replay)}"
     ET.SubElement(suite, "system-err").text = ""
 
 
@@ -142,9 +138,7 @@ def _run_cases(run: RunResult, cases: list[_Case]) -> list[_Case]:
     """What a run came to beyond its invariants."""
     replay = f"\nreplay: {visible(run.replay, _MESSAGE_MAX)}" if run.replay else ""
     more = [
-        _Case(
-            name=f"run {at}", trouble="error", kind="ERROR", message=error, body=visible(error, 4000) + replay
-        )
+        _Case(name=f"run {at}", trouble="error", kind="ERROR", message=error, body=visible(error, 4000) + replay)
         for at, error in enumerate(run.errors, start=1)
     ]
     unmet = [need for need in run.needs if not need.met]
@@ -184,9 +178,7 @@ def _flawed_case(flawed: FlawedResult) -> _Case:
     if flawed.caught:
         return _Case(name=name)
     text = f"{flawed.variant} passed {plural(flawed.seeds, 'seed')}; expected: {', '.join(flawed.expected) or 'any'}"
-    return _Case(
-        name=name, trouble="error", kind="INCONCLUSIVE", message=text, body=visible(text, _MESSAGE_MAX)
-    )
+    return _Case(name=name, trouble="error", kind="INCONCLUSIVE", message=text, body=visible(text, _MESSAGE_MAX))
 
 
 def _session_cases(session: Session, root: ET.Element) -> Iterable[_Case]:
@@ -194,9 +186,7 @@ def _session_cases(session: Session, root: ET.Element) -> Iterable[_Case]:
     green = not any(int(suite.get("failures", "0")) + int(suite.get("errors", "0")) for suite in root)
     if not green or (session.exit_code == EXIT_PASS and session.verdict is Verdict.PASS and session.runs):
         return
-    text = (
-        f"verdict {session.verdict.value}, exit code {session.exit_code}, {plural(len(session.runs), 'run')}"
-    )
+    text = f"verdict {session.verdict.value}, exit code {session.exit_code}, {plural(len(session.runs), 'run')}"
     yield _Case(name="verdict", trouble="error", kind=session.verdict.value, message=text, body=text)
 
 
@@ -207,5 +197,5 @@ def _timestamp(started_utc: str) -> str:
     except ValueError:
         return _EPOCH
     if started.tzinfo is not None:
-        started = started.astimezone(timezone.utc)
+        started = started.astimezone(UTC)
     return started.strftime("%Y-%m-%dT%H:%M:%S")

@@ -59,9 +59,7 @@ def _head(report: Report) -> Iterable[str]:
     yield ""
     yield _safe(headline.sentence)
     yield ""
-    facts = [
-        plural(count, "run") if what == "runs" else f"{count:,} {what}" for what, count in headline.counts
-    ]
+    facts = [plural(count, "run") if what == "runs" else f"{count:,} {what}" for what, count in headline.counts]
     yield " · ".join(facts) + "  "
     targets = ", ".join(f"{_safe(port)} = {_safe(target)}" for port, target in identity.targets) or "none"
     yield f"target {targets} · harness {_safe(report.session.harness_version)} · world {', '.join(identity.worlds) or 'none'}  "

@@ -49,12 +49,7 @@ def matrix_of(groups: Mapping[str, tuple[RunResult, ...]]) -> tuple[MatrixBlock,
 
 
 def _block(patch: int, priority: str, groups: Mapping[str, tuple[RunResult, ...]]) -> MatrixBlock:
-    names = {
-        invariant.id: invariant.name
-        for runs in groups.values()
-        for run in runs
-        for invariant in run.invariants
-    }
+    names = {invariant.id: invariant.name for runs in groups.values() for run in runs for invariant in run.invariants}
     return MatrixBlock(
         patch=patch,
         priority=priority,

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from harness.errors import HarnessError
+from harness.history.history import History
 from harness.verdict import EXIT_INTERRUPTED, EXIT_PASS, FlawedResult, RunResult, Session, Verdict
 from reports.excerpt import Excerpt, excerpt
 from reports.findings import FindingReport, findings_of
 from reports.limits import limits_of
 from reports.matrix import MatrixBlock, matrix_of
 from reports.recovery import Recovery, recoveries
+from reports.series import charts_of
 from reports.text import plural
-from reports.timeline import History, Timeline, gather, timeline
+from reports.timeline import Timeline, timeline_of
 
 SCHEMA: Final = 1
 FINDINGS_WITH_EXCERPT_MAX: Final = 3
@@ -145,17 +147,14 @@ def _scenario(
     history, note = _load(drawn, histories)
     drawing: Timeline | None = None
     recovery: tuple[Recovery, ...] = ()
-    excerpts: list[ExcerptOf] = []
+    excerpts: tuple[ExcerptOf, ...] = ()
     if history is not None:
-        found = gather(history.events)
-        drawing = timeline(found, limits_of(drawn))
-        recovery = recoveries(found)
-        for finding in findings:
-            rows = [row for row in finding.rows if row.offending] or list(finding.rows)
-            if rows and finding.seed == drawn.seed and len(excerpts) < FINDINGS_WITH_EXCERPT_MAX:
-                ids = frozenset(row.id for row in rows if row.id)
-                cut = excerpt(history.events, rows[0].time_s, ids)
-                excerpts.append(ExcerptOf(anchor=finding.anchor, title=finding.title, excerpt=cut))
+        try:
+            drawing = timeline_of(history, charts_of(history), limits_of(drawn))
+            recovery = recoveries(history)
+        except HarnessError as error:
+            note = f"The history does not fit together: {error}"
+        excerpts = _excerpts(history, [finding for finding in findings if finding.seed == drawn.seed])
     return ScenarioReport(
         anchor=anchor,
         scenario=drawn.scenario,
@@ -168,9 +167,19 @@ def _scenario(
         drawn=drawn,
         timeline=drawing,
         recovery=recovery,
-        excerpts=tuple(excerpts),
+        excerpts=excerpts,
         note=note,
     )
+
+
+def _excerpts(history: History, findings: list[FindingReport]) -> tuple[ExcerptOf, ...]:
+    made: list[ExcerptOf] = []
+    for finding in findings:
+        rows = [row for row in finding.rows if row.offending] or list(finding.rows)
+        if rows and len(made) < FINDINGS_WITH_EXCERPT_MAX:
+            cut = excerpt(history.events, rows[0].time_s, frozenset(row.id for row in rows if row.id))
+            made.append(ExcerptOf(anchor=finding.anchor, title=finding.title, excerpt=cut))
+    return tuple(made)
 
 
 def _load(run: RunResult, histories: Histories) -> tuple[History | None, str]:

@@ -1,19 +1,20 @@
 """How long each operation took to notice a fault, to succeed again, and to be back to normal.
 
 *Detected* counts from the start of the fault to the first operation that failed or whose outcome is unknown.
-*First success* counts from the heal to the end of the first success that began after it. *Back to normal*
-counts from the heal to the first of three consecutive seconds that are each as good as before the fault: at
-least 90 % of the median number of successes, and a median latency of at most twice the earlier one (and 1 ms
-of grace). All of them are None when they cannot be told, which is never the same as 0.
+*First success* counts from the heal to the end of the first success that began after it. *Back to normal* counts
+from the heal to the first of three consecutive seconds that are each as good as before the fault: at least 90 %
+of the median number of successes, and a median latency of at most twice the earlier one (and 1 ms of grace). All
+of them are None when they cannot be told, which is never the same as 0.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.history.events import FaultBegan
+from harness.history.history import History
+from harness.history.query import FaultWindow, OperationRecord, fault_windows, operations, percentile
 from harness.units import MILLISECOND, SECOND
-from reports.timeline import Done, Gathered, percentile
+from reports.timeline import fault_label
 
 _WINDOWS: Final = 3
 _RATE_SHARE: Final = 0.9
@@ -33,53 +34,45 @@ class Recovery:
     normal_s: float | None
 
 
-def recoveries(found: Gathered) -> tuple[Recovery, ...]:
+def recoveries(history: History) -> tuple[Recovery, ...]:
     """Return one row for each fault and operation name."""
-    by_name: dict[str, list[Done]] = {}
-    for done in found.operations:
-        by_name.setdefault(done.name, []).append(done)
+    names = sorted({done.name for done in operations(history)})
     return tuple(
-        _recovery(began, healed_ns, name, done, found.end_ns)
-        for began, healed_ns in found.faults.values()
-        for name, done in sorted(by_name.items())
+        _recovery(window, name, operations(history, name), history.end_ns)
+        for window in fault_windows(history)
+        for name in names
     )
 
 
-def _recovery(
-    began: FaultBegan, healed_ns: int | None, name: str, all_done: Sequence[Done], end_ns: int
-) -> Recovery:
-    until_ns = end_ns if healed_ns is None else healed_ns
-    disturbed = [
-        done.start_ns if done.end_ns is None else done.end_ns
-        for done in all_done
-        if done.outcome != "ok"
-        and (done.start_ns if done.end_ns is None else done.end_ns) >= began.time_ns
-        and done.start_ns <= until_ns
+def _recovery(window: FaultWindow, name: str, records: Sequence[OperationRecord], end_ns: int) -> Recovery:
+    until_ns = end_ns if window.end_ns is None else window.end_ns
+    # An operation that never ended shows its trouble at the earliest when it began.
+    shown = [
+        max(window.start_ns, done.start_ns) if done.end_ns is None else done.end_ns
+        for done in records
+        if done.outcome != "ok" and done.start_ns <= until_ns
     ]
+    disturbed = [time_ns for time_ns in shown if time_ns >= window.start_ns]
     first = None
-    if healed_ns is not None:
-        ends = (
-            d.end_ns
-            for d in all_done
-            if d.outcome == "ok" and d.end_ns is not None and d.start_ns >= healed_ns
-        )
+    if window.end_ns is not None:
+        ends = (d.end_ns for d in records if d.outcome == "ok" and d.end_ns and d.start_ns >= window.end_ns)
         first = min(ends, default=None)
     return Recovery(
-        fault=" ".join(part for part in (began.name, began.mode) if part),
+        fault=fault_label(window),
         operation=name,
-        healed=healed_ns is not None,
+        healed=window.end_ns is not None,
         disturbed=len(disturbed),
-        detect_s=(min(disturbed) - began.time_ns) / SECOND if disturbed else None,
-        first_success_s=None if first is None or healed_ns is None else (first - healed_ns) / SECOND,
-        normal_s=None if healed_ns is None else _normal(all_done, began.time_ns, healed_ns, end_ns),
+        detect_s=(min(disturbed) - window.start_ns) / SECOND if disturbed else None,
+        first_success_s=None if first is None or window.end_ns is None else (first - window.end_ns) / SECOND,
+        normal_s=None if window.end_ns is None else _normal(records, window.start_ns, window.end_ns, end_ns),
     )
 
 
-def _normal(all_done: Sequence[Done], began_ns: int, healed_ns: int, end_ns: int) -> float | None:
+def _normal(records: Sequence[OperationRecord], began_ns: int, healed_ns: int, end_ns: int) -> float | None:
     # Windows count backwards from the fault and forwards from the heal, so that none straddles either.
     before: dict[int, list[int]] = {}
     after: dict[int, list[int]] = {}
-    for done in all_done:
+    for done in records:
         if done.outcome != "ok" or done.end_ns is None:
             continue
         if done.end_ns < began_ns:
@@ -90,12 +83,12 @@ def _normal(all_done: Sequence[Done], began_ns: int, healed_ns: int, end_ns: int
         return None
     rates = sorted(len(before.get(window, ())) for window in range(max(before) + 1))
     latencies = sorted(value for values in before.values() for value in values)
-    enough = percentile(rates, 0.5) * _RATE_SHARE
-    fast = percentile(latencies, 0.5) * _LATENCY_FACTOR + MILLISECOND
+    enough = percentile(rates, 50) * _RATE_SHARE
+    fast = percentile(latencies, 50) * _LATENCY_FACTOR + MILLISECOND
     good = 0
     for window in range((end_ns - healed_ns) // SECOND):
         values = sorted(after.get(window, ()))
-        good = good + 1 if values and len(values) >= enough and percentile(values, 0.5) <= fast else 0
+        good = good + 1 if values and len(values) >= enough and percentile(values, 50) <= fast else 0
         if good == _WINDOWS:
             return float(window + 1 - _WINDOWS)
     return None

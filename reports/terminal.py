@@ -163,15 +163,11 @@ class _Printer:
         for row in finding.rows:
             mark = ">" if row.offending else " "
             style = "red" if row.offending else ""
-            self._line(
-                (f"{mark}{row.time_s:9.3f} s  {row.actor}  {row.event}  {row.id}".rstrip(), style), indent=2
-            )
+            self._line((f"{mark}{row.time_s:9.3f} s  {row.actor}  {row.event}  {row.id}".rstrip(), style), indent=2)
         if finding.elsewhere:
             seeds = ", ".join(str(other.seed) for other in finding.elsewhere[:ELSEWHERE_MAX])
             more = " and more" if len(finding.elsewhere) > ELSEWHERE_MAX else ""
-            self._line(
-                f"in {len(finding.elsewhere) + 1} of {finding.runs} runs; other seeds {seeds}{more}", indent=2
-            )
+            self._line(f"in {len(finding.elsewhere) + 1} of {finding.runs} runs; other seeds {seeds}{more}", indent=2)
         if finding.replay:
             self._copyable("  replay: ", finding.replay)
         self._blank()

@@ -49,9 +49,7 @@ def figure(value: object, unit: str = "") -> str:
     """Return a measured value as a person reads it: thousands grouped, four significant digits, its unit behind it."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return NOT_MEASURED
-    shown = (
-        number(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else visible(value)
-    )
+    shown = number(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else visible(value)
     return f"{shown} {visible(unit)}" if unit else shown
 
 

@@ -17,6 +17,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from harness.verdict import Verdict
 from reports import text
 from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
 from reports.html.lanes import lane_diagram
@@ -164,12 +165,10 @@ def _reduced(report: Report) -> dict[str, str]:
 
 
 def _scenarios(report: Report) -> list[Markup]:
-    """Return the scenarios in order of the matrix; the failed ones get the room for charts first."""
-    order = sorted(range(len(report.scenarios)), key=lambda at: (report.scenarios[at].drawn.verdict == "PASS", at))
-    blocks: dict[int, Markup] = {}
+    """Return the scenarios, those that did not pass first: they are read first, and get the room for charts first."""
+    blocks: list[Markup] = []
     room = CHARTS_MAX
-    for at in order:
-        scenario = report.scenarios[at]
+    for scenario in sorted(report.scenarios, key=lambda one: one.verdict is Verdict.PASS):
         drawn = [] if scenario.timeline is None else drawings(scenario.timeline)
         block, left_out = _scenario(scenario, drawn, ""), 0
         while drawn and len(block.encode()) > min(room, SCENARIO_MAX):
@@ -177,8 +176,8 @@ def _scenarios(report: Report) -> list[Markup]:
             note = f" {text.plural(left_out, 'chart')} left out for the size of this page."
             block = _scenario(scenario, drawn, note)
         room -= len(block.encode())
-        blocks[at] = block
-    return [blocks[at] for at in sorted(blocks)]
+        blocks.append(block)
+    return blocks
 
 
 def _scenario(scenario: ScenarioReport, drawn: list[Drawing], left_out: str) -> Markup:
@@ -210,5 +209,3 @@ def _metrics(scenario: ScenarioReport) -> list[tuple[str, ...]]:
             row.append(f"{len(known):,} of {len(scenario.runs):,}")
         rows.append(tuple(row))
     return rows
-
-

@@ -16,8 +16,8 @@ from reports.text import number, plural, visible
 from reports.timeline import Band, Chart, Series, Timeline, Values
 
 WIDTH: Final = 1000
-LEFT: Final = 64
-RIGHT: Final = 840
+LEFT: Final = 86
+RIGHT: Final = 816
 PLOT_HEIGHT: Final = 132
 TOP: Final = 18
 AXIS: Final = 20
@@ -64,7 +64,7 @@ def _lanes(timeline: Timeline, x: Scale) -> Drawing:
     for at, actor in enumerate(actors, start=len(bands)):
         y = TOP + LANE * at
         parts.append(element("path", d=f"M{LEFT} {y + LANE / 2:g}H{RIGHT}", class_="grid"))
-        parts.append(_lane_label(actor[:9], y))
+        parts.append(_lane_label(actor[:12], y))
         parts += _marks(timeline, actor, x, y)
     left_out = len(timeline.bands) - len(bands)
     return Drawing(
@@ -105,9 +105,14 @@ def _marks(timeline: Timeline, actor: str, x: Scale, y: float) -> Iterable[Marku
         at = x.at(mark.time_s)
         bad = mark.change in {"killed", "powered_off", "failed", "frozen"}
         yield element("path", d=f"M{coordinate(at)} {y + 4:g}v{LANE - 8}", class_="mark bad" if bad else "mark")
-        if at >= free:
+        room = len(mark.change) * _CHARACTER + 6
+        if bad and at - room >= free:
+            # An end is named before its mark, because the restart that follows it stands right behind.
+            yield element("text", mark.change, x=at - 5, y=y + LANE / 2 + 4, text_anchor="end", class_="label halo")
+            free = at + 4
+        elif at >= free:
             yield element("text", mark.change, x=at + 4, y=y + LANE / 2 + 4, class_="label halo")
-            free = at + 10 + len(mark.change) * _CHARACTER
+            free = at + 4 + room
 
 
 def _chart(chart: Chart, timeline: Timeline, x: Scale) -> Drawing:
@@ -166,7 +171,14 @@ def _axis(x: Scale, top: float, bottom: float) -> Markup:
     lines = "".join(f"M{coordinate(x.at(tick))} {coordinate(top)}V{coordinate(bottom)}" for tick in x.ticks)
     parts = [element("path", d=lines, class_="grid")]
     parts += [
-        element("text", f"{tick:g} s" if at == 0 else f"{tick:g}", x=x.at(tick), y=bottom + 14, text_anchor="middle", class_="tick")
+        element(
+            "text",
+            f"{tick:g} s" if at == 0 else f"{tick:g}",
+            x=x.at(tick),
+            y=bottom + 14,
+            text_anchor="middle",
+            class_="tick",
+        )
         for at, tick in enumerate(x.ticks)
     ]
     parts.append(element("path", d=f"M{LEFT} {coordinate(bottom)}H{RIGHT}", class_="axis"))
@@ -228,7 +240,8 @@ def _run(points: list[tuple[float, float]]) -> str:
     kept = [
         point
         for at, point in enumerate(points)
-        if at in (0, len(points) - 1) or not (round(points[at - 1][1], 1) == round(point[1], 1) == round(points[at + 1][1], 1))
+        if at in (0, len(points) - 1)
+        or not (round(points[at - 1][1], 1) == round(point[1], 1) == round(points[at + 1][1], 1))
     ]
     first, *rest = kept
     return f"M{coordinate(first[0])} {coordinate(first[1])}L" + " ".join(
@@ -263,7 +276,7 @@ def _names(series: Sequence[Series], y: Scale) -> Iterable[Markup]:
     for at, one in enumerate(series):
         last = next((value for value in reversed(one.high) if value is not None), None)
         if last is not None:
-            ends.append((y.at(last), at, f"{one.name} {number(float(f'{last:.4g}'))}"))
+            ends.append((y.at(last), at, f"{one.name[:20]} {number(float(f'{last:.4g}'))}"))
     ends.sort()
     limit = max(y.start, y.end)
     places: list[float] = []
@@ -279,7 +292,7 @@ def _names(series: Sequence[Series], y: Scale) -> Iterable[Markup]:
             d=f"M{RIGHT + 2} {coordinate(level)}L{RIGHT + 8} {coordinate(place)}h16",
             class_=f"line key s{at % 6}",
         )
-        yield element("text", text[:22], x=RIGHT + 28, y=place + 4, class_=f"name s{at % 6}")
+        yield element("text", text, x=RIGHT + 28, y=place + 4, class_=f"name s{at % 6}")
 
 
 def _table(chart: Chart, timeline: Timeline) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

@@ -24,7 +24,9 @@ def lane_diagram(rows: tuple[Row, ...]) -> Markup:
         y = _LANE * at + _LANE / 2
         parts.append(element("path", d=f"M{_LEFT} {y:g}H{width}", class_="grid"))
         parts.append(element("text", actor[:20], x=_LEFT - 10, y=y + 4, text_anchor="end", class_="tick"))
-    places = [(_LEFT + _STEP * at + _STEP / 2, _LANE * actors.index(row.actor) + _LANE / 2) for at, row in enumerate(rows)]
+    places = [
+        (_LEFT + _STEP * at + _STEP / 2, _LANE * actors.index(row.actor) + _LANE / 2) for at, row in enumerate(rows)
+    ]
     parts.append(element("path", d="M" + "L".join(f"{x:g} {y:g}" for x, y in places), class_="thread"))
     for at, (row, (x, y)) in enumerate(zip(rows, places, strict=True)):
         kind = "dot bad" if row.offending else "dot"

@@ -41,7 +41,9 @@ def join(parts: list[Markup]) -> Markup:
 def coordinate(value: float) -> str:
     """Return a coordinate in tenths of a pixel, as short as it goes."""
     tenths = round(value * 10)
-    return str(tenths // 10) if tenths % 10 == 0 else f"{tenths / 10:.1f}".replace("0.", ".", 1 if 0 < tenths < 10 else 0)
+    return (
+        str(tenths // 10) if tenths % 10 == 0 else f"{tenths / 10:.1f}".replace("0.", ".", 1 if 0 < tenths < 10 else 0)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,11 @@ def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
 def time_ticks(duration_s: float) -> tuple[float, ...]:
     """Return round instants along a run, at most ten."""
     step = next(
-        (step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600) if duration_s / step <= 10),
+        (
+            step
+            for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+            if duration_s / step <= 10
+        ),
         math.ceil(duration_s / 10),
     )
     return tuple(step * at for at in range(int(duration_s / step) + 1))

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import random
-from dataclasses import dataclass
 
 from harness.history.events import (
     Event,
@@ -17,6 +16,7 @@ from harness.history.events import (
     RunEnded,
     RunStarted,
 )
+from harness.history.history import History
 from harness.units import MILLISECOND, SECOND
 from harness.verdict import (
     EXIT_CODES,
@@ -35,13 +35,6 @@ from harness.verdict import (
 
 TARGET = {"event_bus": "reference_impl.event_bus:make"}
 SENTENCE = "3 acked events were never delivered to group risk; the limit is 0."
-
-
-@dataclass(frozen=True)
-class History:
-    """The shape that reports need of a history."""
-
-    events: list[Event]
 
 
 @functools.cache
@@ -110,7 +103,7 @@ def history(
     timed.sort(key=lambda pair: pair[0])
     events = [event for _, event in timed]
     events.append(RunEnded(end_s * SECOND, "harness", 1, "ab" * 32, len(events)))
-    return History(events)
+    return History.of(events)
 
 
 def finding(*, rows: int = 9, sentence: str = SENTENCE, identity: str = "ev-001602") -> Finding:
@@ -123,12 +116,9 @@ def finding(*, rows: int = 9, sentence: str = SENTENCE, identity: str = "ev-0016
         Row(time_s=90.0, actor="harness", event="fault 0 healed", id=""),
     ]
     told += [
-        Row(time_s=90.5 + at, actor="consumer", event="delivered to risk", id=f"ev-{at:06d}")
-        for at in range(rows - 6)
+        Row(time_s=90.5 + at, actor="consumer", event="delivered to risk", id=f"ev-{at:06d}") for at in range(rows - 6)
     ]
-    told.append(
-        Row(time_s=150.0, actor="consumer", event="never delivered to risk", id=identity, offending=True)
-    )
+    told.append(Row(time_s=150.0, actor="consumer", event="never delivered to risk", id=identity, offending=True))
     return Finding(
         sentence=sentence,
         count=3,

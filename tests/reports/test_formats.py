@@ -40,9 +40,7 @@ def hostile_session(text: str) -> Session:
     """A failing session with that text wherever a target can put one."""
     run = synthetic.run(Verdict.FAIL)
     finding = synthetic.finding(sentence=text, identity=text)
-    finding = dataclasses.replace(
-        finding, rows=(*finding.rows, Row(time_s=1.0, actor=text, event=text, id=text))
-    )
+    finding = dataclasses.replace(finding, rows=(*finding.rows, Row(time_s=1.0, actor=text, event=text, id=text)))
     invariant = dataclasses.replace(run.invariants[0], name=text, statement=text, unit=text, finding=finding)
     run = dataclasses.replace(
         run,
@@ -53,9 +51,7 @@ def hostile_session(text: str) -> Session:
         replay=text,
         invariants=(invariant,),
         needs=(dataclasses.replace(run.needs[0], text=text, met=False),),
-        faults=(
-            dataclasses.replace(run.faults[0], name=text, mode=text, on=text, bit=False, evidence={text: 1}),
-        ),
+        faults=(dataclasses.replace(run.faults[0], name=text, mode=text, on=text, bit=False, evidence={text: 1}),),
         metrics={text: 1.0},
         errors=(text,),
     )
@@ -132,9 +128,7 @@ def test_last_lines_are_verdict_report_and_replay(capsys: pytest.CaptureFixture[
     assert lines[-2:] == ["report: reports/out/x/report.html", f"replay: {session.runs[0].replay}"]
 
 
-def test_no_color_gives_no_colour(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_color_gives_no_colour(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Under NO_COLOR a terminal gets no colour sequence; without it, it does."""
     from rich.console import Console
 

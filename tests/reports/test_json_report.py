@@ -41,9 +41,7 @@ def test_keys_and_their_order() -> None:
 
 def test_unknown_is_null() -> None:
     """What is unknown is null: a digest of the real world, a metric that was not measured, a NaN."""
-    run = dataclasses.replace(
-        synthetic.run(world="real"), metrics={"a": None, "b": math.nan, "c": math.inf, "d": 1}
-    )
+    run = dataclasses.replace(synthetic.run(world="real"), metrics={"a": None, "b": math.nan, "c": math.inf, "d": 1})
     data = json.loads(json_report.render(reports.build(synthetic.session(run), {})))
     shown = data["runs"][0]
     assert shown["metrics"] == {"a": None, "b": None, "c": None, "d": 1}

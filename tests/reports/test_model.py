@@ -4,7 +4,7 @@ import pytest
 
 import reports
 from harness.errors import HistoryError
-from harness.history.events import Event
+from harness.history.history import History
 from harness.verdict import Outcome, Verdict
 from tests.reports import synthetic
 
@@ -63,7 +63,7 @@ def test_only_the_drawn_history_is_loaded() -> None:
 def test_unreadable_history_is_said() -> None:
     """A history that cannot be read costs the charts, not the report."""
 
-    def load(path: str) -> synthetic.History:
+    def load(path: str) -> History:
         raise HistoryError(f"{path}: cut short")
 
     [scenario] = reports.build(synthetic.session(synthetic.run()), load).scenarios
@@ -116,7 +116,7 @@ def test_excerpt_shows_the_offending_events() -> None:
     histories = synthetic.histories(session)
     [scenario] = reports.build(session, histories).scenarios
     [told] = scenario.excerpts
-    events: list[Event] = histories["histories/redis-outage-sim-7.jsonl"].events
+    events = histories["histories/redis-outage-sim-7.jsonl"].events
     cut = told.excerpt
     assert len(cut.rows) == 40
     assert cut.before + len(cut.rows) + cut.samples + cut.after == len(events)
@@ -126,6 +126,4 @@ def test_excerpt_shows_the_offending_events() -> None:
 def test_same_session_same_report() -> None:
     """Building twice gives equal models."""
     session = synthetic.sessions()["fail"]
-    assert reports.build(session, synthetic.histories(session)) == reports.build(
-        session, synthetic.histories(session)
-    )
+    assert reports.build(session, synthetic.histories(session)) == reports.build(session, synthetic.histories(session))
