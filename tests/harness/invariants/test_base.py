@@ -29,15 +29,15 @@ class Says:
 
 def test_a_result_carries_the_invariants_identity(run):
     """Ids and statements come from the declaration."""
-    assert (
-        InvariantResult(id="T1", name="says", statement="as told", verdict=Outcome.HOLDS, checked=1),
-    ) == judge_all(run.end(1), [Says()])
+    assert (InvariantResult(id="T1", name="says", statement="as told", verdict=Outcome.HOLDS, checked=1),) == judge_all(
+        run.end(1), [Says()]
+    )
 
 
 def test_a_checker_that_raises_is_an_error_and_the_others_go_on(run):
     """With type, text on one line, and place - the module and line that raised."""
     crashed, held = judge_all(run.end(1), [Says(raises=KeyError("a\nb")), Says()])
-    assert (Outcome.ERROR, 0, Outcome.HOLDS) == (crashed.verdict, crashed.checked, held.verdict)
+    assert (crashed.verdict, crashed.checked, held.verdict) == (Outcome.ERROR, 0, Outcome.HOLDS)
     assert crashed.reason.startswith("the checker raised KeyError: 'a\\nb' (at ")
     assert crashed.reason.endswith(" in judge)")
     assert "test_base:" in crashed.reason
@@ -71,5 +71,5 @@ def test_none_of_explains_only_offences(run):
     shown = Finding(sentence="s", count=2, first="a", worst="b", last="c")
     held = none_of(Says(), [], checked=3, unit="events", explain=lambda: pytest.fail("nothing to explain"))
     broken = none_of(Says(), ["x", "y"], checked=3, unit="events", explain=lambda: shown)
-    assert (Outcome.HOLDS, 0, 0, None) == (held.verdict, held.observed, held.limit, held.finding)
+    assert (held.verdict, held.observed, held.limit, held.finding) == (Outcome.HOLDS, 0, 0, None)
     assert (Outcome.VIOLATED, 2, 0, shown) == (broken.verdict, broken.observed, broken.limit, broken.finding)

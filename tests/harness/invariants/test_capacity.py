@@ -27,13 +27,13 @@ def overflown(run):
 def test_holds_without_overflow(run):
     """Observed is the most rows of any sample."""
     result = judge(run.publish("a", 1, 1.1).stats(2, 1).stats(3, 2).stats(4).end(9))
-    assert (Outcome.HOLDS, 3, 2, 3) == (result.verdict, result.checked, result.observed, result.limit)
+    assert (result.verdict, result.checked, result.observed, result.limit) == (Outcome.HOLDS, 3, 2, 3)
 
 
 def test_too_many_rows(run):
     """One sample is enough."""
     result = judge(run.stats(1, 3).stats(2, 5).stats(3, 4).end(9))
-    assert (Outcome.VIOLATED, 5) == (result.verdict, result.observed)
+    assert (result.verdict, result.observed) == (Outcome.VIOLATED, 5)
     assert "publisher held 5 rows; publisher held 4 rows (limit 3 rows" in result.finding.sentence
 
 
@@ -47,7 +47,7 @@ def test_silent_overflow(overflown):
     result = judge(overflown.stats(11).end(12))
     assert Outcome.VIOLATED is result.verdict
     assert "publisher gave up 2 acked events without announcing it" in result.finding.sentence
-    assert (2, "a at 0.000 s") == (result.finding.count, result.finding.first)
+    assert (result.finding.count, result.finding.first) == (2, "a at 0.000 s")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_producers_are_judged_apart(overflown):
 def test_without_samples_nothing_is_decided(run):
     """And the reason says so."""
     result = judge(run.publish("a", 1, 2).end(9))
-    assert (Outcome.INCONCLUSIVE, "the bus' own figures were never sampled") == (result.verdict, result.reason)
+    assert (result.verdict, result.reason) == (Outcome.INCONCLUSIVE, "the bus' own figures were never sampled")
 
 
 def test_a_cut_history_decides_nothing_about_missing_events(overflown):

@@ -19,22 +19,22 @@ class TestNoAckedLoss:
         """One event, two groups: two things checked."""
         run.groups("risk", "books").publish("a", 1, 1.1).deliver("a", 1.2).deliver("a", 9, group="books")
         result = judge(no_acked_loss(), run.end(10))
-        assert (Outcome.HOLDS, 2, 0) == (result.verdict, result.checked, result.observed)
+        assert (result.verdict, result.checked, result.observed) == (Outcome.HOLDS, 2, 0)
 
     def test_an_event_missing_in_one_group_is_lost(self, run):
         """Delivery to the other group is no excuse, and is shown as context."""
         run.groups("risk", "books").fault(0.5, 2).publish("a", 1, 1.1).deliver("a", 1.2)
         result = judge(no_acked_loss(), run.end(10))
-        assert (Outcome.VIOLATED, 1) == (result.verdict, result.observed)
+        assert (result.verdict, result.observed) == (Outcome.VIOLATED, 1)
         assert "1 acked events never reached books (limit 0)" in result.finding.sentence
-        assert [
+        assert [row.event for row in result.finding.rows] == [
             "fault began: redis.outage (hang)",
             "publish orders",
             "acked as id-a",
             "delivered to risk as id-a",
             "fault healed: redis.outage (hang)",
-        ] == [row.event for row in result.finding.rows]
-        assert ["acked as id-a"] == [row.event for row in result.finding.rows if row.offending]
+        ]
+        assert [row.event for row in result.finding.rows if row.offending] == ["acked as id-a"]
 
     @pytest.mark.parametrize("outcome", ["fail", "info"])
     def test_only_acked_events_are_owed(self, run, outcome):
@@ -55,7 +55,7 @@ class TestNoAckedLoss:
     def test_without_a_group_nothing_is_decided(self, run):
         """And the reason says so."""
         result = judge(no_acked_loss(), run.publish("a", 1, 1.1).end(10))
-        assert (Outcome.INCONCLUSIVE, "no consumer group was declared") == (result.verdict, result.reason)
+        assert (result.verdict, result.reason) == (Outcome.INCONCLUSIVE, "no consumer group was declared")
 
     @pytest.mark.parametrize("delivered", [True, False])
     def test_a_history_cut_short_decides_nothing(self, run, delivered):
@@ -64,7 +64,7 @@ class TestNoAckedLoss:
         if delivered:
             run.deliver("a", 2)
         result = judge(no_acked_loss(), run.cut())
-        assert (Outcome.INCONCLUSIVE, None) == (result.verdict, result.finding)
+        assert (result.verdict, result.finding) == (Outcome.INCONCLUSIVE, None)
         assert "cut short" in result.reason
 
     def test_a_retried_key_is_acked_once_any_attempt_is(self, run):
@@ -83,8 +83,8 @@ class TestNoAckedLoss:
         for number in range(100):
             run.publish(f"p-{number}", number, number + 0.1)
         finding = judge(no_acked_loss(), run.end(200)).finding
-        assert (100, 25) == (finding.count, len(finding.rows))
-        assert ("p-0 at 0.000 s", "p-99 at 99.000 s") == (finding.first, finding.last)
+        assert (finding.count, len(finding.rows)) == (100, 25)
+        assert (finding.first, finding.last) == ("p-0 at 0.000 s", "p-99 at 99.000 s")
         assert [row.time_s for row in finding.rows] == sorted(row.time_s for row in finding.rows)
 
 
@@ -93,16 +93,16 @@ class TestOrder:
         """One pair to compare."""
         run.publish("a", 1, 1.1).publish("b", 2, 2.1).deliver("a", 3).deliver("b", 3)
         result = judge(order_per_key(), run.end(10))
-        assert (Outcome.HOLDS, 1) == (result.verdict, result.checked)
+        assert (result.verdict, result.checked) == (Outcome.HOLDS, 1)
 
     def test_an_overtaking_in_one_group(self, run):
         """The other group's order was right, which does not help."""
         run.publish("a", 1, 1.1).publish("b", 2, 2.1).deliver("b", 3).deliver("a", 3.5)
         run.deliver("a", 3, group="books").deliver("b", 3.5, group="books")
         result = judge(order_per_key(), run.end(10))
-        assert (Outcome.VIOLATED, 1) == (result.verdict, result.observed)
+        assert (result.verdict, result.observed) == (Outcome.VIOLATED, 1)
         assert "risk was given b before a" in result.finding.sentence
-        assert ["b", "a"] == [row.id for row in result.finding.rows if row.offending]
+        assert [row.id for row in result.finding.rows if row.offending] == ["b", "a"]
 
     def test_one_instant_is_enough(self, run):
         """Ack and next publish share their time, and so do the deliveries: the order of the record decides."""
@@ -160,7 +160,7 @@ class TestNoPhantoms:
         """Each kind says what is wrong with it."""
         run.publish("a", 1, 1.1).deliver(key, 2, **changed)
         result = judge(no_phantoms(), run.end(9))
-        assert (Outcome.VIOLATED, 1) == (result.verdict, result.observed)
+        assert (result.verdict, result.observed) == (Outcome.VIOLATED, 1)
         assert words in result.finding.sentence
 
     def test_nothing_arrives_before_it_is_offered(self, run):
@@ -189,14 +189,14 @@ class TestDeliveredOnce:
         """Two groups, one delivery each."""
         run.publish("a", 1, 1.1).deliver("a", 2).deliver("a", 2, group="books")
         result = judge(delivered_once(), run.end(9))
-        assert (Outcome.HOLDS, 2) == (result.verdict, result.checked)
+        assert (result.verdict, result.checked) == (Outcome.HOLDS, 2)
 
     def test_a_repetition(self, run):
         """Counted without the first one."""
         result = judge(delivered_once(), run.publish("a", 1, 1.1).deliver("a", 2, 3, 4.5).end(9))
-        assert (Outcome.VIOLATED, 2) == (result.verdict, result.observed)
+        assert (result.verdict, result.observed) == (Outcome.VIOLATED, 2)
         assert "risk was given a again after 1 s" in result.finding.sentence
-        assert "a to risk at 4.500 s" == result.finding.worst
+        assert result.finding.worst == "a to risk at 4.500 s"
 
     def test_a_repetition_under_a_new_id(self, run):
         """Giving the same event another id does not make it another event."""
@@ -206,7 +206,9 @@ class TestDeliveredOnce:
     @pytest.mark.parametrize(("second_id", "verdict"), [("id-a2", Outcome.HOLDS), ("id-a", Outcome.VIOLATED)])
     def test_a_key_tried_twice_may_come_twice_under_two_ids(self, run, second_id, verdict):
         """To the bus those are two events; under one id it is still a repetition."""
-        run.publish("a", 1).publish("a", 3, 3.1, id="id-a2", incarnation=2).deliver("a", 4).deliver("a", 5, id=second_id)
+        run.publish("a", 1).publish("a", 3, 3.1, id="id-a2", incarnation=2).deliver("a", 4).deliver(
+            "a", 5, id=second_id
+        )
         assert verdict is judge(delivered_once(), run.end(9)).verdict
 
     def test_no_delivery_decides_nothing(self, run):

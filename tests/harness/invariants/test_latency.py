@@ -24,21 +24,21 @@ def steady(run, count, *, start=0.0, took=0.01):
 def test_the_limit_itself_is_allowed(run):
     """Observed and limit are in milliseconds."""
     result = judge(run.call("publish", 1, 1.25).end(5))
-    assert (Outcome.HOLDS, 1, 250.0, 250.0, "ms") == (
+    assert (
         result.verdict,
         result.checked,
         result.observed,
         result.limit,
         result.unit,
-    )
+    ) == (Outcome.HOLDS, 1, 250.0, 250.0, "ms")
 
 
 @pytest.mark.parametrize("outcome", ["ok", "fail", "info"])
 def test_every_outcome_must_come_in_time(run, outcome):
     """A slow no is as slow as a slow yes."""
     result = judge(run.call("publish", 1, 1.3, outcome).end(5))
-    assert (Outcome.VIOLATED, 300.0) == (result.verdict, result.observed)
-    assert "publish took 300 ms at p99.9 overall (limit 250 ms)" == result.finding.sentence
+    assert (result.verdict, result.observed) == (Outcome.VIOLATED, 300.0)
+    assert result.finding.sentence == "publish took 300 ms at p99.9 overall (limit 250 ms)"
 
 
 def test_one_in_a_thousand_is_allowed_at_p999_but_not_at_max(run):
@@ -65,7 +65,7 @@ def test_a_phase_cannot_hide_in_the_whole(run, start, phase):
     steady(run, 3_000, start=30 if start == 230 else 300)
     steady(run, 2, start=start - 1).call("publish", start, start + 0.4)
     result = judge(run.end(400))
-    assert (Outcome.VIOLATED, 400.0) == (result.verdict, result.observed)
+    assert (result.verdict, result.observed) == (Outcome.VIOLATED, 400.0)
     assert f"at p99.9 {phase}" in result.finding.sentence
 
 
@@ -73,15 +73,15 @@ def test_several_bad_phases_are_counted(run):
     """The worst is named."""
     run.fault(10, 20).call("publish", 5, 6).call("publish", 12, 15).call("publish", 30, 31)
     sentence = judge(run.end(40)).finding.sentence
-    assert "publish took 3 s at p99.9 overall, and in 3 more phases (limit 250 ms)" == sentence
+    assert sentence == "publish took 3 s at p99.9 overall, and in 3 more phases (limit 250 ms)"
 
 
 def test_cut_short_by_its_own_hosts_death_is_left_out(run):
     """It was under the limit when its host died."""
     run.host("publisher", "started", 0).call("publish", 1, 1.1).call("publish", 2)
     result = judge(run.host("publisher", "killed", 2.2).end(40))
-    assert (Outcome.HOLDS, 1) == (result.verdict, result.checked)
-    assert "left out: 1 cut short by the end of their host or of the run" == result.reason
+    assert (result.verdict, result.checked) == (Outcome.HOLDS, 1)
+    assert result.reason == "left out: 1 cut short by the end of their host or of the run"
 
 
 @pytest.mark.parametrize("life", [[], [("killed", 30)], [("finished", 30)], [("frozen", 2.1), ("thawed", 4)]])
@@ -91,9 +91,9 @@ def test_never_returned_is_a_violation(run, life):
     for change, time in life:
         run.host("publisher", change, time)
     result = judge(run.end(40))
-    assert (Outcome.VIOLATED, 2, 100.0) == (result.verdict, result.checked, result.observed)
-    assert "1 times publish never returned (limit 250 ms)" == result.finding.sentence
-    assert [("publish began and never returned", True)] == [(row.event, row.offending) for row in result.finding.rows]
+    assert (result.verdict, result.checked, result.observed) == (Outcome.VIOLATED, 2, 100.0)
+    assert result.finding.sentence == "1 times publish never returned (limit 250 ms)"
+    assert [(row.event, row.offending) for row in result.finding.rows] == [("publish began and never returned", True)]
 
 
 @pytest.mark.parametrize("changes", [["frozen"], ["frozen", "thawed"]])
@@ -103,7 +103,7 @@ def test_in_flight_while_its_host_was_frozen_is_left_out(run, changes):
     for number, change in enumerate(changes):
         run.host("publisher", change, 2.1 + 7.8 * number)
     result = judge(run.end(10))
-    assert (Outcome.HOLDS, 1) == (result.verdict, result.checked)
+    assert (result.verdict, result.checked) == (Outcome.HOLDS, 1)
     assert "1 in flight while their host was frozen" in result.reason
 
 

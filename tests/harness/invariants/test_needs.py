@@ -36,7 +36,9 @@ def test_operations_are_counted(history, options, observed):
 def test_the_text_says_what_is_needed(history):
     """For the report."""
     need = at_least(1_000, "publish", outcome="ok", inside="redis.outage")
-    assert NeedResult(text="at least 1,000 publish ok inside redis.outage", met=False, observed=1) == need.check(history)
+    assert NeedResult(text="at least 1,000 publish ok inside redis.outage", met=False, observed=1) == need.check(
+        history
+    )
 
 
 @pytest.mark.parametrize(
