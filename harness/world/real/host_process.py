@@ -101,7 +101,8 @@ class HostProcess:
         self._history = PipeReader(self._take)
         output = PipeReader(log.feed)
         control, self._control = os.pipe()
-        environment = dict(os.environ) | {"PYTHONPATH": str(Path(harness.__file__).parents[1])}
+        root = str(Path(harness.__file__).parents[1])
+        search = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         descriptors = (self._history.write_end, control, self._past.file.fileno())
         argv = [sys.executable, "-m", f"{__package__}.host_main", *map(str, (os.getpid(), *descriptors))]
         try:
@@ -111,7 +112,7 @@ class HostProcess:
                 self._child = await run.spawn(
                     argv,
                     name=self.name,
-                    env=environment,
+                    env={**os.environ, "PYTHONPATH": search},
                     stdin=stdin,
                     stdout=output.write_end,
                     stderr=output.write_end,
@@ -163,6 +164,8 @@ class HostProcess:
 
     async def freeze(self) -> None:
         """SIGSTOP to the process and what it started; return when it stands still and its words are recorded."""
+        if self.frozen:
+            return
         self._child.signal_group(signal.SIGSTOP)
         deadline_ns = self._now_ns() + _FREEZE_NS_MAX
         while (status := guard.status_of(self._child.pid)) is not None and not status.still:

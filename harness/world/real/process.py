@@ -33,7 +33,8 @@ Stream: TypeAlias = int | IO[bytes] | None
 """A file descriptor, an open file or `subprocess.PIPE`; None is /dev/null: a child never has the terminal."""
 
 _PYTHON = (sys.executable, "-I", "-S")
-_GUARD_SECONDS_MAX = 10.0
+_GUARD_S_MAX = 10.0
+_DEATH_S_MAX = 5.0
 
 
 class ChildProcess:
@@ -79,6 +80,11 @@ class ChildProcess:
         """SIGKILL the whole group; `wait` returns when it is dead."""
         self.signal_group(signal.SIGKILL)
 
+    def end_without_loop(self) -> None:
+        """Kill the group and reap the process, when the event loop that watched it is gone."""
+        self.kill()
+        self._popen.wait(_DEATH_S_MAX)
+
     def _reap(self) -> None:
         # Until it is reaped, the dead leader keeps its pid, so the group that we kill is still ours.
         self._loop.remove_reader(self._handle)
@@ -118,30 +124,43 @@ class Run:
         reading, self._lifeline = os.pipe()
         try:
             command = [*_PYTHON, guard.__file__, str(self.record_path), self.id, str(os.getpid())]
+            # Not marked: inside another run, the other's guard must not end this one before its work is done.
+            env = {name: value for name, value in os.environ.items() if name != guard.MARKER}
             null = subprocess.DEVNULL
             self._guard = subprocess.Popen(  # noqa: S603 - our own script
-                command, stdin=reading, stdout=null, stderr=null, cwd="/", env={}, start_new_session=True
+                command, stdin=reading, stdout=null, stderr=null, cwd="/", env=env, start_new_session=True
             )
         finally:
             os.close(reading)
         self.guard_pid = self._guard.pid
 
     async def close(self) -> None:
-        """End every process that is left, and return once all are gone and the guard has cleaned up."""
-        for child in list(self._children.values()):
+        """End every process that is left, and return once all are gone and the guard has cleaned up.
+
+        Raises `WorldError` if a process survives SIGKILL, as one does that waits for a broken disk.
+        """
+        children = list(self._children.values())
+        for child in children:
             child.kill()
-        for child in list(self._children.values()):
-            await child.wait()
-        self._release()
-        watch = self._guard
-        if watch is not None:
-            await asyncio.to_thread(watch.wait, _GUARD_SECONDS_MAX)
+        try:
+            async with asyncio.timeout(_DEATH_S_MAX):
+                for child in children:
+                    await child.wait()
+        except TimeoutError:
+            names = ", ".join(f"{child.name} (pid {child.pid})" for child in self._children.values())
+            raise WorldError(f"these processes survive SIGKILL: {names}") from None
+        finally:
+            self._release()
+            if self._guard is not None:
+                await asyncio.to_thread(self._guard.wait, _GUARD_S_MAX)
 
     def close_at_exit(self) -> None:
-        """End every process that is left, from outside any event loop."""
+        """End every process that is left, when there is no event loop any more."""
+        for child in list(self._children.values()):
+            child.end_without_loop()
         self._release()
         if self._guard is not None:
-            self._guard.wait(_GUARD_SECONDS_MAX)
+            self._guard.wait(_GUARD_S_MAX)
 
     def temporary_directory(self) -> Path:
         """Return a new directory that is removed when the run ends, however it ends."""
