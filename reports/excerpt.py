@@ -70,7 +70,7 @@ def row_of(event: Event, ids: frozenset[str] = frozenset()) -> Row:
     )
 
 
-def _described(event: Event) -> tuple[str, str]:
+def _described(event: Event) -> tuple[str, str]:  # noqa: C901, PLR0911 - one line for each kind of event
     match event:
         case RunStarted():
             return f"run started, seed {event.seed}", ""

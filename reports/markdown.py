@@ -62,8 +62,10 @@ def _head(report: Report) -> Iterable[str]:
     facts = [plural(count, "run") if what == "runs" else f"{count:,} {what}" for what, count in headline.counts]
     yield " · ".join(facts) + "  "
     targets = ", ".join(f"{_safe(port)} = {_safe(target)}" for port, target in identity.targets) or "none"
-    yield f"target {targets} · harness {_safe(report.session.harness_version)} · world {', '.join(identity.worlds) or 'none'}  "
-    yield f"simulated {duration(identity.simulated_s)} · wall {duration(identity.wall_s)} · {plural(len(identity.seeds), 'seed')}"
+    worlds = ", ".join(map(_safe, identity.worlds)) or "none"
+    yield f"target {targets} · harness {_safe(report.session.harness_version)} · world {worlds}  "
+    simulated, wall = duration(identity.simulated_s), duration(identity.wall_s)
+    yield f"simulated {simulated} · wall {wall} · {plural(len(identity.seeds), 'seed')}"
     yield ""
 
 

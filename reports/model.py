@@ -101,7 +101,7 @@ class Report:
 
 
 def build(session: Session, histories: Histories) -> Report:
-    """Return the report of a session. `histories` gives the history that a `RunResult.history` names, if there is one."""
+    """Return the report of a session. `histories` gives the history that a `RunResult.history` names, or None."""
     groups = _grouped(session.runs)
     findings = findings_of(groups, session)
     is_gate = session.command[:1] == ("gate",)

@@ -36,9 +36,7 @@ SEEDS_NAMED_MAX: Final = 12
 _SYMBOLS: Final = {
     "PASS": "✓", "FAIL": "✕", "INCONCLUSIVE": "?", "ERROR": "!", "HOLDS": "✓", "VIOLATED": "✕"
 }  # fmt: skip
-_WORDS: Final = {
-    "PASS": "pass", "FAIL": "fail", "INCONCLUSIVE": "inconclusive", "ERROR": "error", "HOLDS": "holds", "VIOLATED": "violated"
-}  # fmt: skip
+_WORDS: Final = {name: name.lower() for name in _SYMBOLS}
 _TONE_SYMBOLS: Final = {"good": "✓", "bad": "✕", "unsure": "?"}
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from reports.html.svg import Scale, coordinate, element, join, linear, logarithmic, time_ticks
 from reports.text import number, plural, visible
-from reports.timeline import Band, Chart, Series, Timeline, Values
+from reports.timeline import Band, Chart, Limit, Series, Timeline, Values
 
 WIDTH: Final = 1000
 LEFT: Final = 86
@@ -25,6 +25,8 @@ LANE: Final = 24
 LANES_MAX: Final = 12
 TABLE_ROWS_MAX: Final = 16
 LABEL_GAP: Final = 14
+LIMIT_REACH: Final = 4
+"""A linear chart makes room for limits up to this many times its peak; a higher one would flatten what it shows."""
 _CHARACTER: Final = 6.4
 """Width of a character of a label, in pixels: enough to know whether a label fits into its band."""
 
@@ -88,7 +90,8 @@ def _lane_label(text: str, y: float) -> Markup:
 
 def _lane_text(band: Band, x: Scale, y: float) -> Iterable[Markup]:
     """The label of a band: behind it, or before it where there is no room behind."""
-    text = f"{band.label}, {band.start_s:.1f} s to {'the end, never healed' if band.end_s is None else f'{band.end_s:.1f} s'}"
+    until = "the end, never healed" if band.end_s is None else f"{band.end_s:.1f} s"
+    text = f"{band.label}, {band.start_s:.1f} s to {until}"
     start, end = x.at(band.start_s), RIGHT if band.end_s is None else x.at(band.end_s)
     room = len(text) * _CHARACTER
     if end + 8 + room <= WIDTH:
@@ -126,10 +129,7 @@ def _chart(chart: Chart, timeline: Timeline, x: Scale) -> Drawing:
     for at, series in enumerate(chart.series):
         parts += _line(series, at, centres, y)
     for limit in chart.limits:
-        level = y.at(limit.value)
-        parts.append(element("path", d=f"M{LEFT} {coordinate(level)}H{RIGHT}", class_="limit"))
-        text = f"{limit.label} {number(limit.value)} {chart.unit}"
-        parts.append(element("text", text, x=RIGHT - 4, y=level - 4, text_anchor="end", class_="label limit-text halo"))
+        parts += _limit(limit, y, chart.log)
     parts += _names(chart.series, y)
     parts.append(element("path", d=f"M0 {TOP}V{bottom}", class_="cursor", visibility="hidden"))
     unit = f", {chart.unit}" if chart.unit else ""
@@ -145,9 +145,22 @@ def _chart(chart: Chart, timeline: Timeline, x: Scale) -> Drawing:
     )
 
 
+def _limit(limit: Limit, y: Scale, log: bool) -> Iterable[Markup]:
+    level = y.at(limit.value)
+    text = f"{limit.label}: {number(limit.value)}"
+    if limit.value > y.high and not log:
+        text += ", above this chart"
+    else:
+        yield element("path", d=f"M{LEFT} {coordinate(level)}H{RIGHT}", class_="limit")
+    # Below the line where there is no room above it: the names of the faults stand there.
+    y_text = level - 4 if level > TOP + LABEL_GAP else level + LABEL_GAP
+    yield element("text", text, x=RIGHT - 4, y=y_text, text_anchor="end", class_="label limit-text halo")
+
+
 def _value_scale(chart: Chart, bottom: float) -> Scale:
     highs = [value for series in chart.series for value in series.high if value is not None]
-    highs += [limit.value for limit in chart.limits]
+    peak = max(highs, default=0.0)
+    highs += [limit.value for limit in chart.limits if chart.log or limit.value <= peak * LIMIT_REACH]
     lows = [value for value in highs if value > 0]
     if chart.log and lows:
         return logarithmic(min(lows), max(lows), bottom, TOP)

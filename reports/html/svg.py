@@ -15,6 +15,9 @@ from reports.text import visible
 Attribute = str | float | None
 
 _TICKS: Final = 4
+_TENTHS: Final = 10
+_TIME_TICKS_MAX: Final = 10
+_TIME_STEPS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 def element(tag: str, *children: Markup | str, **attributes: Attribute) -> Markup:
@@ -40,10 +43,8 @@ def join(parts: list[Markup]) -> Markup:
 
 def coordinate(value: float) -> str:
     """Return a coordinate in tenths of a pixel, as short as it goes."""
-    tenths = round(value * 10)
-    return (
-        str(tenths // 10) if tenths % 10 == 0 else f"{tenths / 10:.1f}".replace("0.", ".", 1 if 0 < tenths < 10 else 0)
-    )
+    tenths = round(value * _TENTHS)
+    return str(tenths // _TENTHS) if tenths % _TENTHS == 0 else f"{tenths / _TENTHS:.1f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +84,8 @@ def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
 
 def time_ticks(duration_s: float) -> tuple[float, ...]:
     """Return round instants along a run, at most ten."""
-    step = next(
-        (
-            step
-            for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
-            if duration_s / step <= 10
-        ),
-        math.ceil(duration_s / 10),
-    )
+    longest = math.ceil(duration_s / _TIME_TICKS_MAX)
+    step = next((step for step in _TIME_STEPS if duration_s / step <= _TIME_TICKS_MAX), longest)
     return tuple(step * at for at in range(int(duration_s / step) + 1))
 
 

@@ -41,69 +41,73 @@ SENTENCE = "3 acked events were never delivered to group risk; the limit is 0."
 def history(
     *, seed: int = 7, outage_s: tuple[int, int] = (30, 90), end_s: int = 150, lost: int = 0, heal: bool = True
 ) -> History:
-    """A publisher at 50 events a second, two groups, one Redis outage during which events wait in a buffer."""
-    dice = random.Random(seed)
-    timed: list[tuple[int, Event]] = []
+    """A publisher at 50 events a second, two groups, one Redis outage during which events wait in a buffer.
 
-    def add(event: Event) -> None:
-        timed.append((event.time_ns, event))
-
-    add(RunStarted(0, "harness", 1, 1, "0.1.0", "redis-outage", "ci", "sim", seed, TARGET, []))
-    add(HostChanged(0, "publisher", 1, "started"))
-    add(HostChanged(0, "consumer", 1, "started"))
+    The publisher is killed 20 s before the heal and is back a second later. `lost` of each 997 events of the outage
+    are acked and never delivered.
+    """
     began, healed = outage_s[0] * SECOND, outage_s[1] * SECOND
-    add(FaultBegan(began, "harness", 1, 0, "redis.outage", "hang", "redis"))
+    killed = healed - 20 * SECOND
+    events: list[Event] = [
+        RunStarted(0, "harness", 1, 1, "0.1.0", "redis-outage", "ci", "sim", seed, TARGET, []),
+        HostChanged(0, "publisher", 1, "started"),
+        HostChanged(0, "consumer", 1, "started"),
+        FaultBegan(began, "harness", 1, 0, "redis.outage", "hang", "redis"),
+        HostChanged(killed, "publisher", 1, "killed"),
+        HostChanged(killed + SECOND, "publisher", 2, "started"),
+        RunEnded(end_s * SECOND, "harness", 1, "ab" * 32, 0),
+    ]
     if heal:
-        add(FaultHealed(healed, "harness", 1, 0))
-    add(HostChanged(healed - 20 * SECOND, "publisher", 1, "killed"))
-    add(HostChanged(healed - 19 * SECOND, "publisher", 2, "started"))
-    gap = SECOND // 50
-    op = 0
-    buffered = 0
-    for at in range(SECOND, (end_s - 10) * SECOND, gap):
-        out = began <= at < healed or (not heal and at >= began)
-        incarnation = 2 if at >= healed - 19 * SECOND else 1
-        if incarnation == 1 and at >= healed - 20 * SECOND:
-            continue
-        identity = f"ev-{op:06d}"
-        latency = dice.randint(1, 4) * MILLISECOND + dice.randint(0, 999_999)
-        if out and at < began + SECOND:
-            latency = 240 * MILLISECOND
-        add(
-            Invoke(
-                at,
-                "publisher",
-                incarnation,
-                op,
-                "publish",
-                {"key": f"BTC{op % 4}", "type": "fill", "digest": "d"},
-            )
-        )
-        if out and op % 400 == 0:
-            add(Info(at + latency, "publisher", incarnation, op, "TimeoutError: reply lost"))
-        else:
-            add(Ok(at + latency, "publisher", incarnation, op, {"id": identity}))
+        events.append(FaultHealed(healed, "harness", 1, 0))
+    dice = random.Random(seed)
+    times = [at for at in range(SECOND, (end_s - 10) * SECOND, GAP) if not killed <= at < killed + SECOND]
+    for op, at in enumerate(times):
+        out = began <= at and (at < healed or not heal)
+        incarnation = 2 if at > killed else 1
+        slow = began <= at < began + SECOND
+        took = 240 * MILLISECOND if slow else dice.randint(1 * MILLISECOND, 5 * MILLISECOND - 1)
+        unknown = out and op % 400 == 0
+        events += _publish(op, at, at + took, incarnation, unknown=unknown)
+        reached = at + took + 3 * MILLISECOND
         if out:
-            buffered += 1
-        delivered_at = healed + (at - began) // 20 if out else at + latency + 3 * MILLISECOND
-        if (heal or not out) and not (lost and out and op % 997 < lost):
-            for group in ("risk", "journal"):
-                value = {"group": group, "key": f"BTC{op % 4}", "type": "fill", "id": identity}
-                add(Observation(max(delivered_at, at + latency), "consumer", 1, "deliver", value))
-        op += 1
-    for at in range(0, end_s * SECOND, SECOND // 4):
-        if began <= at < healed:
-            depth = (at - began) // gap
-        else:
-            depth = max(0, (healed - began) // gap - (at - healed) // MILLISECOND) if at >= healed else 0
-        value = {"mode": "fallback" if depth else "direct", "buffered": int(depth), "dropped": 0}
-        add(Observation(at, "publisher", 1, "stats", value))
-    for at in range(began, healed, 5 * SECOND):
-        add(Observation(at, "publisher", 1, "link", {"to": "redis", "outcome": "unreachable"}))
-    timed.sort(key=lambda pair: pair[0])
-    events = [event for _, event in timed]
-    events.append(RunEnded(end_s * SECOND, "harness", 1, "ab" * 32, len(events)))
+            reached = max(at + took, healed + (at - began) // 20)
+        if (heal or not out) and not (out and op % 997 < lost):
+            events += _deliver(op, reached)
+    events += _stats(began, healed, end_s * SECOND)
+    events += [
+        Observation(at, "publisher", 1, "link", {"to": "redis", "outcome": "unreachable"})
+        for at in range(began, healed, 5 * SECOND)
+    ]
     return History.of(events)
+
+
+GAP = SECOND // 50
+
+
+def _publish(op: int, start_ns: int, end_ns: int, incarnation: int, *, unknown: bool) -> list[Event]:
+    value = {"key": f"BTC{op % 4}", "type": "fill", "digest": "d"}
+    invoke = Invoke(start_ns, "publisher", incarnation, op, "publish", value)
+    if unknown:
+        return [invoke, Info(end_ns, "publisher", incarnation, op, "TimeoutError: reply lost")]
+    return [invoke, Ok(end_ns, "publisher", incarnation, op, {"id": f"ev-{op:06d}"})]
+
+
+def _deliver(op: int, time_ns: int) -> list[Event]:
+    value = {"key": f"BTC{op % 4}", "type": "fill", "id": f"ev-{op:06d}"}
+    return [Observation(time_ns, "consumer", 1, "deliver", {"group": group, **value}) for group in ("risk", "journal")]
+
+
+def _stats(began: int, healed: int, end_ns: int) -> list[Event]:
+    events: list[Event] = []
+    for at in range(0, end_ns, SECOND // 4):
+        depth = 0
+        if began <= at < healed:
+            depth = (at - began) // GAP
+        elif at >= healed:
+            depth = max(0, (healed - began) // GAP - (at - healed) // MILLISECOND)
+        value = {"mode": "fallback" if depth else "direct", "buffered": depth, "dropped": 0}
+        events.append(Observation(at, "publisher", 1, "stats", value))
+    return events
 
 
 def finding(*, rows: int = 9, sentence: str = SENTENCE, identity: str = "ev-001602") -> Finding:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import reports
 from harness.errors import UsageError
@@ -118,8 +119,6 @@ def test_plain_terminal_is_ascii() -> None:
 
 def test_last_lines_are_verdict_report_and_replay(capsys: pytest.CaptureFixture[str]) -> None:
     """What a person does next stands at the end: the verdict, where the report is, how to replay."""
-    from rich.console import Console
-
     session = synthetic.sessions()["fail"]
     report = reports.build(session, {})
     reports.print_summary(report, Console(width=80), report_path="reports/out/x/report.html")
@@ -130,8 +129,6 @@ def test_last_lines_are_verdict_report_and_replay(capsys: pytest.CaptureFixture[
 
 def test_no_color_gives_no_colour(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Under NO_COLOR a terminal gets no colour sequence; without it, it does."""
-    from rich.console import Console
-
     report = reports.build(synthetic.sessions()["fail"], {})
     colours = re.compile(r"\x1b\[[0-9;]*3[0-9]")
     monkeypatch.setenv("TERM", "xterm-256color")

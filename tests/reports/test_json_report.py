@@ -12,10 +12,10 @@ from harness.verdict import Verdict
 from reports import json_report
 from tests.reports import synthetic
 
-RUN_KEYS = (
-    "scenario patch priority world seed target verdict trace_digest simulated_s wall_s history replay needs faults "
-    "invariants metrics"
-).split()
+RUN_KEYS = [
+    *("scenario", "patch", "priority", "world", "seed", "target", "verdict", "trace_digest", "simulated_s", "wall_s"),
+    *("history", "replay", "needs", "faults", "invariants", "metrics"),
+]
 
 
 @pytest.mark.parametrize("case", synthetic.sessions())
