@@ -8,6 +8,7 @@ wrong is ERROR.
 
 from dataclasses import dataclass
 
+from harness.errors import HistoryError
 from harness.history.events import HostChanged, RunStarted
 from harness.history.history import History
 from harness.history.query import FaultWindow, fault_windows
@@ -36,7 +37,10 @@ def judge(history: History, scenario: Scenario, *, trouble: tuple[str, ...] = ()
     profile = scenario.profile(header.profile)
     planned = plan(profile, Tape(header.seed))
     errors = [*trouble, *_stale(header, planned), *_failed_hosts(history)]
-    windows = {window.number: window for window in fault_windows(history)}
+    try:
+        windows = {window.number: window for window in fault_windows(history)}
+    except HistoryError as error:  # no question to it can be answered
+        return _unreadable((*errors, f"the history contradicts itself: {error}"))
     faults, fault_errors = _faults(history, planned, windows)
     errors += fault_errors
     invariants = judge_all(history, scenario.invariants)
@@ -58,6 +62,10 @@ def judge(history: History, scenario: Scenario, *, trouble: tuple[str, ...] = ()
         errors=tuple(errors),
         doubts=tuple(doubts),
     )
+
+
+def _unreadable(errors: tuple[str, ...]) -> Judgement:
+    return Judgement(verdict=Verdict.ERROR, needs=(), faults=(), invariants=(), errors=errors, doubts=())
 
 
 def _verdict(errors: list[str], invariants: tuple[InvariantResult, ...], doubts: list[str]) -> Verdict:

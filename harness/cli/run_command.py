@@ -8,7 +8,7 @@ import click
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
 from harness.cli.options import check_redis, limit_options, output_options
-from harness.errors import unknown_name
+from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
 from harness.registry import discover, select
 from harness.runner import Order
@@ -19,6 +19,8 @@ from harness.worlds import Options
 _KEEP_HISTORIES = 20
 """Beyond this many seeds only the histories of runs that do not pass are kept: a campaign would fill the disk."""
 
+_SEEDS_MAX = 1 << 63
+
 
 @click.command(name="run")
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
@@ -26,7 +28,7 @@ _KEEP_HISTORIES = 20
 @click.option("--profile", help="Size of the scenario: full or short. Default: full in sim, short in real.")
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**63 - 1),
+    type=click.IntRange(min=0),
     default=1,
     show_default=True,
     envvar="HARNESS_SEED",
@@ -66,6 +68,8 @@ def command(
     from harness.cli.work import do, limits_of, show_of, stable_interpreter
 
     config = load_config(Path.cwd())
+    if seed + seeds > _SEEDS_MAX:
+        raise UsageError(f"--seed {seed}: seeds stay below {_SEEDS_MAX}, the most that a history holds")
     if world not in get_args(WorldKind):
         raise unknown_name("world", world, get_args(WorldKind))
     kind: WorldKind = "sim" if world == "sim" else "real"

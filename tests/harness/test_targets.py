@@ -1,0 +1,124 @@
+"""Targets by name: each way of getting one wrong has its own answer, in one line."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.targets import check_ports, choose, for_ports, resolve
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module of a team's own where the command is run from; return the way to write it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    number = iter(range(100))
+
+    def write(source: str) -> str:
+        name = f"own_target_{Path(tmp_path).name.replace('-', '_')}_{next(number)}"
+        (tmp_path / f"{name}.py").write_text(source)
+        return name
+
+    return write
+
+
+def test_a_target_is_found_by_name():
+    """`module:attribute` gives the object itself, from nested packages as well."""
+    assert resolve("json:dumps") is json.dumps
+    assert resolve("json.decoder:JSONDecoder") is json.JSONDecoder
+
+
+def test_a_teams_own_module_is_found_where_the_command_is_run(module):
+    """An installed program does not look into the current folder by itself; this one does."""
+    assert resolve(f"{module('def make(): return 7')}:make")() == 7
+
+
+@pytest.mark.parametrize("path", ["", "json", "json:", ":dumps", ":"])
+def test_a_malformed_target_is_shown_its_form(path):
+    """What has no module or no attribute is told what a target looks like."""
+    with pytest.raises(UsageError, match=r"is not of the form package\.module:factory"):
+        resolve(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("nosuch.thing:make", "target 'nosuch.thing:make': no module named 'nosuch'"),
+        ("json.nosuch:make", "target 'json.nosuch:make': no module named 'json.nosuch'"),
+        ("json:dunps", "unknown attribute of json 'dunps'; did you mean 'dumps'?"),
+        ("json:__version__", "target 'json:__version__' is not callable"),
+        (".relative:make", "target '.relative:make': importing .relative raised TypeError"),
+    ],
+)
+def test_what_cannot_be_found_is_named(path, text):
+    """Missing module, missing attribute (with the nearest), and what cannot be called, differ."""
+    with pytest.raises(UsageError) as caught:
+        resolve(path)
+
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("raise RuntimeError('first\\nsecond')", "raised RuntimeError: first second"),
+        ("import nosuch_dependency", "no module named 'nosuch_dependency'"),
+        ("def broken(:", "raised SyntaxError: "),
+        ("raise SystemExit(0)", "raised SystemExit: 0"),
+    ],
+)
+def test_a_module_that_breaks_at_import_is_the_persons_error(module, source, text):
+    """An import that raises is one line, and one that exits does not end the command as if all were well."""
+    with pytest.raises(UsageError) as caught:
+        resolve(f"{module(source)}:make")
+
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_wishes_the_reference_stands_behind_each_port(make_scenario):
+    """The default target is the scenario's own."""
+    assert choose(make_scenario(), []) == {"event_bus": "json:dumps"}
+
+
+def test_wishes_replace_the_reference_the_last_one_wins(make_scenario):
+    """A factory or a flawed variant takes the port; a flag comes after the project's own."""
+    scenario = make_scenario()
+
+    assert choose(scenario, ["event_bus=own:make"]) == {"event_bus": "own:make"}
+    assert choose(scenario, ["event_bus:planned"]) == {"event_bus": "json:loads"}
+    assert choose(scenario, ["event_bus=own:make", "event_bus=other:make"]) == {"event_bus": "other:make"}
+
+
+@pytest.mark.parametrize(
+    ("wish", "text"),
+    [
+        ("event_buss=own:make", "unknown port of redis-outage 'event_buss'; did you mean 'event_bus'?"),
+        (
+            "event_bus:plannd",
+            "unknown flawed variant of redis-outage 'event_bus:plannd'; did you mean 'event_bus:planned'?",
+        ),
+        ("event_bus", "target 'event_bus' is not of the form PORT=package.module:factory"),
+        ("", "target '' is not of the form PORT=package.module:factory"),
+    ],
+)
+def test_a_wish_that_fits_nothing_is_named(make_scenario, wish, text):
+    """Port, variant and form: each has its own hint."""
+    with pytest.raises(UsageError) as caught:
+        choose(make_scenario(), [wish])
+
+    assert str(caught.value) == text
+
+
+def test_a_projects_targets_go_to_the_scenarios_that_have_the_port(make_scenario):
+    """Targets of other ports are left out of a scenario, but one that no scenario has is a slip."""
+    scenario = make_scenario()
+    targets = {"event_bus": "own:make", "limiter": "own:limit"}
+
+    assert for_ports(scenario, targets) == ["event_bus=own:make"]
+    check_ports([scenario, make_scenario(ports={"limiter": "json:dumps"}, flawed=())], targets)
+    with pytest.raises(UsageError, match=r"unknown port in \[tool\.harness\.targets\] 'limiter'"):
+        check_ports([scenario], targets)
