@@ -8,7 +8,7 @@ dropped, and the history says that it is truncated.
 
 While a run goes on its file is called `<name>.partial`; closing the store gives it its name. A file that
 still has the former name is what a dead run left. The same events always give the same bytes: keys are
-sorted, nothing else varies.
+sorted, nothing else varies. JSON has no NaN and no infinities: they become null.
 """
 
 import zlib
