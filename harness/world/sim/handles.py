@@ -49,3 +49,8 @@ class SimTimerHandle(asyncio.TimerHandle):
         self._source_traceback = None
         self._when = when
         self._scheduled = False
+
+
+def is_task_step(handle: asyncio.Handle) -> bool:
+    """Say whether the callback is a step of a task."""
+    return isinstance(getattr(handle._callback, "__self__", None), asyncio.Task)  # type: ignore[attr-defined] # not in the stubs

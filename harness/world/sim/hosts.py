@@ -20,7 +20,7 @@ from harness.history.recorder import Sink
 from harness.tape import Tape
 from harness.units import MILLISECOND
 from harness.world.sim import escapes
-from harness.world.sim.handles import SimTimerHandle
+from harness.world.sim.handles import SimTimerHandle, is_task_step
 from harness.world.sim.incarnation import HOST, Incarnation
 from harness.world.sim.loop import SimLoop
 from harness.world.sim.machine import EPOCH_NS
@@ -67,6 +67,7 @@ class Machines:
         self._machines: dict[str, SimMachine] = {}
         self._graveyard: list[Incarnation] = []
         self._lives = 0
+        self._over = False
         self._busy_until: dict[int, tuple[object, int]] = {}
         self.harness = self._new_life(self._machine(HARNESS))
         network.harness = self.harness
@@ -115,8 +116,28 @@ class Machines:
             begin = max(begin, self._busy_until.get(id(executor), (executor, 0))[1])
             self._busy_until[id(executor)] = (executor, begin + took)
         # A thread has a context of its own; what it needs of ours is the host.
-        loop.call_at_ns(begin + took, _run_job, future, call, context=host.context.copy())
+        loop.call_at_ns(begin + took, self._run_job, future, call, context=host.context.copy())
         return future
+
+    def _run_job(self, future: "asyncio.Future[Any]", call: Callable[[], Any]) -> None:
+        if self._over:
+            future.cancel()  # dead hosts are let go on for their coroutines' sake, not to do work
+            return
+        try:
+            result = call()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except StopIteration as error:
+            failure: BaseException = RuntimeError("StopIteration raised in an executor")
+            failure.__cause__ = error
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
+            failure = error
+        else:
+            if not future.done():
+                future.set_result(result)
+            return
+        if not future.done():
+            future.set_exception(failure)
 
     @staticmethod
     def _current() -> Incarnation:
@@ -269,12 +290,13 @@ class Machines:
         return len(sizes), sum(sizes)
 
     def unpark_all(self) -> None:
-        """Let everything run again, dead hosts included: the run is over, and coroutines must be brought to an end."""
+        """Let every task run again, dead hosts' included: the run is over, and coroutines must be brought to an end."""
+        self._over = True
         lives = [*(m.life for m in self._machines.values() if m.life), *self._graveyard]
         for life in lives:
             if life.parked is not None:
                 parked, life.parked = life.parked, None
-                self._loop._ready.extend(parked)
+                self._loop._ready.extend(handle for handle in parked if is_task_step(handle))
 
     def forget(self) -> None:
         """Let go of everything that dead hosts held."""
@@ -287,21 +309,3 @@ class Machines:
         self._trace.note(now, f"{life.label} {change}")
         if life is not self.harness:
             self._sink.record(HostChanged(now, life.machine, life.number, change, detail))
-
-
-def _run_job(future: "asyncio.Future[Any]", call: Callable[[], Any]) -> None:
-    try:
-        result = call()
-    except (SystemExit, KeyboardInterrupt):
-        raise
-    except StopIteration as error:
-        failure: BaseException = RuntimeError("StopIteration raised in an executor")
-        failure.__cause__ = error
-    except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-        failure = error
-    else:
-        if not future.done():
-            future.set_result(result)
-        return
-    if not future.done():
-        future.set_exception(failure)

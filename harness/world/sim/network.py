@@ -1,19 +1,17 @@
-"""The network: machines' addresses and listeners, the links between them, and the faults that befall them.
-
-The handshake costs what it costs on a wire: SYN, SYN-ACK, ACK, each over its link. A lost SYN is sent again after 1, 3,
-7, 15, 31 and 63 s; after 127 s the kernel gives up. A refused connection is a reset that travels back.
-"""
+"""The network: machines' addresses and listeners, the links between them, and the faults that befall them."""
 
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.history.events import Observation
+from harness.history.events import Fields, Observation
 from harness.history.recorder import Sink
 from harness.tape import Tape
 from harness.units import SECOND
+from harness.world.sim.handshake import Handshake
 from harness.world.sim.incarnation import HOST, Incarnation
 from harness.world.sim.links import LOOPBACK_MAX_NS, LOOPBACK_MIN_NS, Link
 from harness.world.sim.sockets import SimSocket
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
 _FIRST_FD: Final = 1 << 20
 _FIRST_PORT: Final = 32768
-_SYN_RETRIES_S: Final = (1, 2, 4, 8, 16, 32, 64)
 _OBSERVATIONS_MAX: Final = 1000
+_GATHERING_NS: Final = SECOND
 _LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", ""))  # noqa: S104 - names, not a bind
 _LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
@@ -55,7 +53,7 @@ class Network:
         self.segments = 0
         self.harness: Incarnation
         self.dependencies: set[str] = set()
-        self.suppressed: dict[tuple[str, str, str], int] = {}
+        self._gathered: Counter[tuple[str, int, str, str]] = Counter()
         self._tape = tape
         self._sink = sink
         self._trace = trace
@@ -289,7 +287,7 @@ class Network:
         sock.remote = (target.address if own != "127.0.0.1" else own, port)
         sock.link = self.link(node.name, target.name)
         sock.connecting = sock.initiator = True
-        _Handshake(self, sock, target).send_syn(None)
+        Handshake(self, sock, target).send_syn(None)
 
     # --- names --------------------------------------------------------------------------------------------------
 
@@ -341,122 +339,19 @@ class Network:
         to = self._by_address.get(sock.remote[0]) if sock.remote else None
         if to is None or to.name not in self.dependencies or sock.host.machine == to.name:
             return
-        self._observed += 1
-        if self._observed > _OBSERVATIONS_MAX:
-            key = (sock.host.machine, to.name, outcome)
-            self.suppressed[key] = self.suppressed.get(key, 0) + 1
+        if self._observed < _OBSERVATIONS_MAX:
+            self._observed += 1
+            value: Fields = {"to": to.name, "outcome": outcome}
+            self._sink.record(Observation(self.loop.now, sock.host.machine, sock.host.number, "link", value))
             return
-        self._sink.record(
-            Observation(self.loop.now, sock.host.machine, sock.host.number, "link", {"to": to.name, "outcome": outcome})
-        )
+        if not self._gathered:
+            self.loop.after_kernel(self.loop.now + _GATHERING_NS, self.flush_observations, None)
+        self._gathered[sock.host.machine, sock.host.number, to.name, outcome] += 1
 
-
-class _Handshake:
-    """One client's attempts to connect."""
-
-    __slots__ = ("_attempt", "_network", "_server", "_sock", "_target")
-
-    def __init__(self, network: Network, sock: SimSocket, target: Node) -> None:
-        self._network = network
-        self._sock = sock
-        self._target = target
-        self._attempt = 0
-        self._server: SimSocket | None = None
-
-    def _pending(self) -> bool:
-        sock = self._sock
-        return sock.connecting and not sock.closed and not sock.vanished
-
-    def _send(self, back: bool, act: Callable[[Any], None], kind: str) -> bool:
-        """Put one handshake segment on its link; False if it is lost."""
-        link = self._sock.link.back if back else self._sock.link
-        delay = link.fate(0)
-        if delay < 0:
-            return False
-        loop = self._network.loop
-        self._network.note_segment(link, loop.now, loop.now + delay, kind, 0)
-        loop.after_kernel(loop.now + delay, act, None)
-        return True
-
-    def send_syn(self, _: None) -> None:
-        """Try, and arm the next try."""
-        if not self._pending():
-            return
-        if self._attempt == len(_SYN_RETRIES_S):
-            self._finish(errno.ETIMEDOUT, "unreachable")
-            return
-        loop = self._network.loop
-        pause = _SYN_RETRIES_S[self._attempt] * SECOND
-        self._attempt += 1
-        loop.after_kernel(loop.now + pause, self.send_syn, None)
-        self._send(False, self._syn_arrives, "S")  # noqa: FBT003 - private
-
-    def _syn_arrives(self, _: None) -> None:
-        target = self._target
-        if not target.on or not self._pending():
-            return
-        sock = self._sock
-        assert sock.remote is not None
-        listener = target.listeners.get(sock.remote[1])
-        if listener is not None and listener.local_only and target.name != sock.host.machine:
-            listener = None
-        if target.refusing or listener is None:
-            self._send(True, self._refused, "R")  # noqa: FBT003 - private
-            return
-        assert listener.accepting is not None
-        if len(listener.accepting) > listener.backlog:
-            return
-        self._send(True, self._established, "A")  # noqa: FBT003 - private
-
-    def _refused(self, _: None) -> None:
-        if self._pending():
-            self._finish(errno.ECONNREFUSED, "refused")
-
-    def _finish(self, error: int, outcome: str) -> None:
-        sock = self._sock
-        sock.connecting = False
-        sock.dead = True
-        sock.error = error
-        self._network.observe(sock, outcome)
-        sock.poll_soon()
-
-    def _established(self, _: None) -> None:
-        """The client has its SYN-ACK; the server learns of it with the client's ACK, the next segment on the link."""
-        sock = self._sock
-        if not self._pending():
-            return
-        assert sock.remote is not None
-        network = self._network
-        listener = self._target.listeners.get(sock.remote[1])
-        sock.connecting = False
-        host = listener.host if listener is not None else None
-        if host is None:
-            # The listener closed in the meantime: its kernel answers the ACK with a reset.
-            self._finish(errno.ECONNRESET, "reset")
-            return
-        server = SimSocket(network, host, sock.family, sock.proto)
-        server.local = (sock.remote[0], sock.remote[1])
-        server.remote = sock.local
-        server.link = sock.link.back
-        server.peer, sock.peer = sock, server
-        self._server = server
-        network.observe(sock, "connected")
-        sock.poll_soon()
-        delay = max(sock.link.fate(0), 0)
-        when = network.loop.now + delay
-        sock.free_at = server.free_at = when
-        network.note_segment(sock.link, network.loop.now, when, "A", 0)
-        network.loop.after_kernel(when, self._accepted, listener)
-
-    def _accepted(self, listener: SimSocket) -> None:
-        server = self._server
-        assert server is not None
-        if server.vanished or server.dead:
-            return
-        if listener.closed or listener.accepting is None:
-            server.close()
-            server.reset_peer()
-            return
-        listener.accepting.append(server)
-        if listener.reader is not None and not listener.fired:
-            listener.fire(listener.reader)
+    def flush_observations(self, _: object = None) -> None:
+        """Record what was gathered since the last time: one observation of each kind, with a count."""
+        gathered, self._gathered = self._gathered, Counter()
+        for (actor, number, to, outcome), count in gathered.items():
+            value: Fields = {"to": to, "outcome": outcome, "count": count}
+            assert self._sink is not None
+            self._sink.record(Observation(self.loop.now, actor, number, "link", value))

@@ -91,8 +91,9 @@ def _run(world: SimWorld, director: Callable[[SimWorld], Awaitable[T]]) -> SimRu
     with _installed(world), virtual(world.machines, escapes), _collector_at_rest():
         try:
             result = loop.run_until_complete(_call(director, world))
-            loop.prune()
         finally:
+            loop.prune()
+            world.network.flush_observations()
             digest = world.trace.seal()
             simulated_ns, steps, segments = loop.now, loop.steps, world.network.segments
             world.run_sink.sealed = True

@@ -35,6 +35,7 @@ RETRANSMIT_MAX_NS: Final = 60 * SECOND
 GIVE_UP_NS: Final = 924 * SECOND
 """Unacknowledged for so long, a connection fails: Linux' tcp_retries2 = 15 comes to 924.6 s."""
 
+_OUTCOMES: Final = {errno.ECONNREFUSED: "refused"}
 _LINGER: Final = struct.Struct("ii")
 
 FIN: Final = "F"
@@ -62,6 +63,7 @@ class SimSocket:
         "fd",
         "fired",
         "free_at",
+        "half_open",
         "held",
         "host",
         "initiator",
@@ -111,6 +113,7 @@ class SimSocket:
         self.error = 0
         self.accepting: deque[SimSocket] | None = None
         self.backlog = 0
+        self.half_open = 0
         self.local_only = False
         self.connecting = False
         self.initiator = False
@@ -258,6 +261,7 @@ class SimSocket:
         if self.accepting is not None:
             for conn in self.accepting:
                 conn.reset_peer()
+                conn.close()
             self.accepting.clear()
         elif self.connecting:
             self.network.observe(self, "unreachable")
@@ -378,8 +382,9 @@ class SimSocket:
         self.dead = True
         self.held = None
         if not self.closed:
-            self.error = error
-            self.network.observe(self, "reset")
+            self.error = errno.ECONNREFUSED if self.connecting and error == errno.ECONNRESET else error
+            self.connecting = False
+            self.network.observe(self, _OUTCOMES.get(self.error, "reset"))
             self.poll_soon()
 
     def reset_peer(self) -> None:
