@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,22 @@ class Reader:
                 await self._more.wait()
 
 
-async def eventually(condition: Callable[[], bool], within: float = 8.0) -> None:
-    """Return as soon as the condition holds; fail after `within` seconds. For states that nothing announces."""
+async def _eventually(condition: Callable[[], bool], within: float = 8.0) -> None:
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Wait for a state that nothing announces: `await eventually(condition, within=seconds)`."""
+    return _eventually
+
+
+@pytest.fixture
+def reader() -> Reader:
+    """A handler that collects what it gets."""
+    return Reader()
 
 
 @pytest.fixture
