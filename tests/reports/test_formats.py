@@ -1,6 +1,5 @@
 """What every format owes: the finding, the replay command, determinism, and no harm from hostile text."""
 
-import dataclasses
 import html
 import re
 from pathlib import Path
@@ -10,20 +9,10 @@ from rich.console import Console
 
 import reports
 from harness.errors import UsageError
-from harness.verdict import Row, Session, Verdict
+from harness.verdict import Session
 from reports import terminal
-from tests.reports import synthetic
+from tests.reports import hostile, synthetic
 
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "]]> <!-- ${7*7} {{ 7*7 }}",
-    "\x1b[31mred\x1b]0;title\x07",
-    "\u202egnp.exe\u2066",
-    "null\x00byte\ufffe\ud800",
-    "| a | b |\n|---|---|\n# h1 `x` ``` [l](javascript:1) @user",
-    "x" * 1_000_000,
-)
 FENCED = re.compile(r"^(`{3,})sh\n.*?\n\1$", re.MULTILINE | re.DOTALL)
 """A code block of Markdown: what is inside is shown as it is."""
 ALL = [*reports.FORMATS, "terminal", "plain"]
@@ -35,29 +24,6 @@ def rendered(name: str, session: Session) -> str:
     if name in reports.FORMATS:
         return reports.FORMATS[name].render(report)
     return terminal.render(report, plain=name == "plain", color=name == "terminal")
-
-
-def hostile_session(text: str) -> Session:
-    """A failing session with that text wherever a target can put one."""
-    run = synthetic.run(Verdict.FAIL)
-    finding = synthetic.finding(sentence=text, identity=text)
-    finding = dataclasses.replace(finding, rows=(*finding.rows, Row(time_s=1.0, actor=text, event=text, id=text)))
-    invariant = dataclasses.replace(run.invariants[0], name=text, statement=text, unit=text, finding=finding)
-    run = dataclasses.replace(
-        run,
-        title=text,
-        scenario=text[:5000],
-        priority=text,
-        target={text: text},
-        replay=text,
-        invariants=(invariant,),
-        needs=(dataclasses.replace(run.needs[0], text=text, met=False),),
-        faults=(dataclasses.replace(run.faults[0], name=text, mode=text, on=text, bit=False, evidence={text: 1}),),
-        metrics={text: 1.0},
-        errors=(text,),
-    )
-    flawed = (dataclasses.replace(synthetic.flawed()[0], variant=text, by=(text,)),)
-    return synthetic.session(run, flawed=flawed, skipped=(text,), environment={text: text})
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -80,10 +46,10 @@ def test_every_case_renders_the_same_twice(name: str, case: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
+@pytest.mark.parametrize("text", hostile.TEXTS, ids=hostile.name)
 def test_hostile_text_stays_text(name: str, text: str) -> None:
     """No control, bidi or null character of a payload survives; a megabyte is cut (JSON keeps it, escaped)."""
-    shown = rendered(name, hostile_session(text))
+    shown = rendered(name, hostile.session(text))
     shown.encode("utf-8")
     foreign = shown.replace("\x1b[", "") if name == "terminal" else shown
     forbidden = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -164,8 +130,8 @@ def test_a_renderer_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: 
 
 def test_markdown_tables_cannot_be_broken() -> None:
     """Every row of every table has as many cells as its head, whatever the names hold."""
-    for text in HOSTILE:
-        lines = FENCED.sub("", rendered("md", hostile_session(text))).splitlines()
+    for text in hostile.TEXTS:
+        lines = FENCED.sub("", rendered("md", hostile.session(text))).splitlines()
         columns = None
         for line in lines:
             if not line.startswith("|"):
