@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
+import msgspec
+
 from harness.errors import HistoryError
 from harness.history.events import (
     Event,
@@ -27,9 +29,10 @@ Window: TypeAlias = tuple[int, int | None]
 _ENDINGS: Final = frozenset({"stopped", "finished", "failed", "killed", "powered_off"})
 
 
-@dataclass(frozen=True, slots=True)
-class OperationRecord:
+class OperationRecord(msgspec.Struct, frozen=True, gc=False):
     """One operation: its invocation and what came of it.
+
+    A msgspec struct, as the events are: it is made by the ten thousand, at a fifth of a frozen dataclass's cost.
 
     `end_ns`, `end_at` and `result` are None for an operation that never came back; its outcome is `info`. `start_at`
     and `end_at` are positions in `History.events`: they tell apart what happened within one instant.

@@ -47,7 +47,7 @@ class NoAckedLoss:
             checked += len(flow.owed_to(publish))
             if missing_groups(flow, publish):
                 lost.append(publish)
-        reason = "" if checked or flow.subscribed else "no consumer group was declared"
+        reason = "" if checked or flow.groups_of else "no consumer group was declared"
         judged = none_of(
             self,
             lost,
@@ -228,15 +228,15 @@ class DeliveredOnce:
     def judge(self, history: History) -> InvariantResult:
         """Judge every delivery by those of the same group and key before it."""
         flow = read_flow(history, self.flow)
-        ids_seen: dict[tuple[str, str], set[str]] = {}
+        seen: dict[tuple[str, str], tuple[str, ...]] = {}
         repeated: list[Delivery] = []
         for delivery in flow.deliveries:
-            publish = flow.publishes.get(delivery.key)
-            allowed = 1 if publish is None else len(publish.attempts)
-            ids = ids_seen.setdefault((delivery.group, delivery.key), set())
-            if len(ids) >= allowed or delivery.id in ids:
+            pair = (delivery.group, delivery.key)
+            ids = seen.get(pair, ())
+            if ids and (delivery.id in ids or len(ids) >= _allowed(flow, delivery.key)):
                 repeated.append(delivery)
-            ids.add(delivery.id)
+            else:
+                seen[pair] = (*ids, delivery.id)
         return none_of(
             self,
             repeated,
@@ -263,6 +263,11 @@ class DeliveredOnce:
             ),
             badness=lambda again: again.time_ns - flow.first[again.group][again.key].time_ns,
         )
+
+
+def _allowed(flow: FlowRecord, key: str) -> int:
+    publish = flow.publishes.get(key)
+    return 1 if publish is None else len(publish.attempts)
 
 
 def _gap(flow: FlowRecord, again: Delivery) -> str:

@@ -13,6 +13,7 @@ A publisher that was killed may try a key again after its restart, since it neve
 attempts at one key count as one publish: begun with the first attempt, acked with the first ack.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -40,7 +41,7 @@ class Flow:
     stats: str = "stats"
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What a publish operation was asked to publish."""
 
     key: str
@@ -48,11 +49,11 @@ class Attempt(msgspec.Struct, frozen=True):
     digest: str
 
 
-class _Acked(msgspec.Struct):
+class _Acked(msgspec.Struct, gc=False):
     id: str | None  # a target that returns no id is wrong elsewhere, not unreadable
 
 
-class _Delivered(msgspec.Struct):
+class _Delivered(msgspec.Struct, gc=False):
     group: str
     key: str | None  # None: the payload that arrived had none, so it is none of ours
     type: str
@@ -75,8 +76,7 @@ class _Stats(msgspec.Struct):
     dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True, gc=False):
     """One key's publishing. `ack_ns` and `ack_at` are those of its first ack, None if there was none.
 
     `*_at` are positions in the history. `ids` are the ids that the bus returned, `attempts` the operations.
@@ -97,8 +97,7 @@ class Publish:
         return frozenset(attempt.type for attempt in self.attempts)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One call of a handler; `at` numbers the deliveries of all groups in their order."""
 
     at: int
@@ -136,25 +135,27 @@ class FlowRecord:
     """All that a history tells of one flow.
 
     `publishes` by key, in order of their beginning; `deliveries` in order; `first[group][key]` is the first
-    delivery of a key to a group; `subscribed[group]` are the types which that group declared.
+    delivery of a key to a group; `groups_of[type]` are the groups that declared that type.
     """
 
     publishes: dict[str, Publish]
+    groups_of: dict[str, tuple[str, ...]]
     deliveries: tuple[Delivery, ...]
     first: dict[str, dict[str, Delivery]]
-    subscribed: dict[str, frozenset[str]]
     announcements: tuple[Announcement, ...]
     announced: frozenset[str]
     samples: tuple[Sample, ...]
 
-    def owed_to(self, publish: Publish) -> list[str]:
+    def owed_to(self, publish: Publish) -> Sequence[str]:
         """Return the groups that must get this event, if it is acked."""
-        types = publish.types
-        return [group for group, subscribed in self.subscribed.items() if types & subscribed]
+        if len(publish.attempts) == 1:
+            return self.groups_of.get(publish.attempts[0].type, ())
+        owed = (group for attempt in publish.attempts for group in self.groups_of.get(attempt.type, ()))
+        return list(dict.fromkeys(owed))
 
     def given_up(self, publish: Publish) -> bool:
         """Tell whether the bus announced that it gave this event up."""
-        return not self.announced.isdisjoint(publish.ids)
+        return bool(self.announced) and not self.announced.isdisjoint(publish.ids)
 
 
 def read_flow(history: History, flow: Flow) -> FlowRecord:
@@ -173,9 +174,9 @@ def _read(history: History, flow: Flow) -> FlowRecord:
     )
     return FlowRecord(
         publishes=_publishes(history, flow),
+        groups_of=_groups_of(history, flow),
         deliveries=deliveries,
         first=first,
-        subscribed=_subscribed(history, flow),
         announcements=announcements,
         announced=frozenset(event_id for announcement in announcements for event_id in announcement.ids),
         samples=_samples(history, flow),
@@ -223,13 +224,13 @@ def _deliveries(history: History, flow: Flow) -> tuple[Delivery, ...]:
     return tuple(deliveries)
 
 
-def _subscribed(history: History, flow: Flow) -> dict[str, frozenset[str]]:
-    subscribed: dict[str, frozenset[str]] = {}
+def _groups_of(history: History, flow: Flow) -> dict[str, tuple[str, ...]]:
+    groups_of: dict[str, dict[str, None]] = {}
     for seen in observations(history, flow.groups):
         value = _typed(seen.value, _Groups, flow.groups)
-        for group in value.groups:
-            subscribed[group] = subscribed.get(group, frozenset()).union(value.types)
-    return subscribed
+        for event_type in value.types:
+            groups_of.setdefault(event_type, {}).update(dict.fromkeys(value.groups))
+    return {event_type: tuple(groups) for event_type, groups in groups_of.items()}
 
 
 def _samples(history: History, flow: Flow) -> tuple[Sample, ...]:

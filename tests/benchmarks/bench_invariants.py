@@ -1,6 +1,6 @@
 """How long it takes to store, load and judge a history of 100,000 events: seven invariants and their shared index.
 
-The budget is 1 s for judging, so that judging stays a small part of a run and a stored history is judged at once.
+The budget is 1 s of CPU for judging, so that judging stays a small part of a run and a stored history is judged at once.
 """
 
 import time
@@ -72,26 +72,25 @@ def _recorded(*, broken: bool) -> list[Event]:
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_judging_takes_less_than_a_second(broken, capsys, tmp_path):
-    """The best of five, each on a fresh history without its index."""
+def test_judging_takes_less_than_a_second(broken, tmp_path):
+    """CPU seconds, the best of five, each on a fresh history without its index."""
     recorded = _recorded(broken=broken)
     judging, storing, loading = [], [], []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         with Store(tmp_path / "run.jsonl") as store:
             for event in recorded:
                 store.record(event)
-        storing.append(time.perf_counter() - began)
-        began = time.perf_counter()
+        storing.append(time.process_time() - began)
+        began = time.process_time()
         load(tmp_path / "run.jsonl")
-        loading.append(time.perf_counter() - began)
+        loading.append(time.process_time() - began)
         history = History.of(recorded)
-        began = time.perf_counter()
+        began = time.process_time()
         results = judge_all(history, INVARIANTS)
-        judging.append(time.perf_counter() - began)
+        judging.append(time.process_time() - began)
     found = {one.id for one in results if one.verdict is Outcome.VIOLATED}
     assert found == ({"EB1", "EB2", "EB6"} if broken else set())
-    with capsys.disabled():
-        figures = f"store {min(storing):.2f} s, load {min(loading):.2f} s, judge {min(judging):.2f} s"
-        print(f"\n{len(recorded):,} events{', broken' if broken else ''}: {figures}")
+    figures = f"store {min(storing):.2f} s, load {min(loading):.2f} s, judge {min(judging):.2f} s"
+    print(f"\n{len(recorded):,} events{', broken' if broken else ''}: {figures}")  # noqa: T201 - figures are its purpose
     assert min(judging) < 1
