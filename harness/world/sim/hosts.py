@@ -139,9 +139,8 @@ class Machines:
         if not future.done():
             future.set_exception(failure)
 
-    @staticmethod
-    def _current() -> Incarnation:
-        return HOST.get()
+    def _current(self) -> Incarnation:
+        return HOST.get(self.harness)
 
     # --- machines -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ of turns at one instant.
 
 import asyncio
 import contextvars
+import gc
 import heapq
 import math
 import socket
@@ -37,6 +38,8 @@ from harness.world.sim.trace import JUMP, STEP, Trace
 T = TypeVar("T")
 
 _CANCELLED_MIN: Final = 100
+_COLLECT_EVERY_STEPS: Final = 100_000
+"""The collector runs by count of steps: finalizers then run at the same moment in every run of a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
         self._schedule = schedule
         self._turns = 0
         self._steps_max = budget.steps
+        self._collect_at = _COLLECT_EVERY_STEPS
         self._tasks: list[tuple[asyncio.Task[Any], Incarnation]] = []
         self._tasks_max = 1000
         self._thread = threading.get_ident()
@@ -196,6 +200,9 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
             self._schedule.merge(ready)
             count = len(ready)
         self._run_batch(count)
+        if self.steps >= self._collect_at:
+            self._collect_at = self.steps + _COLLECT_EVERY_STEPS
+            gc.collect()
         if self.steps > self._steps_max:
             raise BudgetError(f"more than {self.budget.steps} steps; {describe_tasks(self)}")
 
