@@ -1,8 +1,7 @@
 """What must stay within a limit: how long an operation takes, how much a buffer holds."""
 
 from harness.invariants.capacity import Capacity
-from harness.invariants.delivery import DEFAULT_FLOW
-from harness.invariants.flow import Flow
+from harness.invariants.flow import DEFAULT_FLOW, Flow
 from harness.invariants.latency import Bounded
 from harness.units import human
 

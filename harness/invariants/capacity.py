@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from harness.history.history import History
 from harness.history.query import lifetimes
 from harness.invariants.base import result
-from harness.invariants.delivery import DEFAULT_FLOW, publish_moments
 from harness.invariants.findings import Moment, at, finding
-from harness.invariants.flow import Announcement, Flow, FlowRecord, Publish, Sample, read_flow
+from harness.invariants.flow import DEFAULT_FLOW, Announcement, Flow, FlowRecord, Publish, Sample, read_flow
+from harness.invariants.timeline import publish_moments
 from harness.verdict import Finding, InvariantResult, Outcome
 
 

@@ -41,6 +41,9 @@ class Flow:
     stats: str = "stats"
 
 
+DEFAULT_FLOW: Final = Flow()
+
+
 class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What a publish operation was asked to publish."""
 

@@ -28,9 +28,9 @@ from typing import Final
 from harness.history.history import History
 from harness.history.query import FaultWindow, Window, fault_windows, lifetimes
 from harness.invariants.base import result
-from harness.invariants.delivery import DEFAULT_FLOW, publish_moments
 from harness.invariants.findings import Moment, at, finding
-from harness.invariants.flow import Flow, FlowRecord, Publish, read_flow
+from harness.invariants.flow import DEFAULT_FLOW, Flow, FlowRecord, Publish, read_flow
+from harness.invariants.timeline import publish_moments
 from harness.units import SECOND, as_seconds, human
 from harness.verdict import Finding, InvariantResult, Outcome
 

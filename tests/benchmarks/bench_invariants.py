@@ -1,6 +1,6 @@
 """How long it takes to store, load and judge a history of 100,000 events: seven invariants and their shared index.
 
-The budget is 1 s of CPU for judging, so that judging stays a small part of a run and a stored history is judged at once.
+The budget is 1 s of CPU for judging, so that it stays a small part of a run and a stored history is judged at once.
 """
 
 import time
