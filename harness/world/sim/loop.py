@@ -11,6 +11,7 @@ of turns at one instant.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import heapq
@@ -19,7 +20,7 @@ import socket
 import threading
 from asyncio import selector_events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -75,6 +76,7 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
     _task_factory: Callable[..., asyncio.Task[Any]] | None
     _exception_handler: Callable[..., object] | None
     _check_closed: Callable[[], None]
+    _transports: Mapping[int, Any]
 
     def __init__(self, schedule: Schedule, trace: Trace, budget: Budget) -> None:
         super().__init__(_NoSelector())  # type: ignore[arg-type]
@@ -315,6 +317,19 @@ class SimLoop(selector_events.BaseSelectorEventLoop):
         self._steps_max = self.steps + count
         self._turns = 0
         self.budget = Budget(steps=self._steps_max, time_ns=1 << 62)
+
+    def end_transports(self) -> None:
+        """Tell every transport that is left, dead hosts' too, that its connection is over."""
+        left = [transport for transport in list(self._transports.values()) if transport._sock is not None]
+        for transport in left:
+            with contextlib.suppress(Exception):
+                transport.abort()
+        with contextlib.suppress(Exception):
+            self.run_until_complete(asyncio.sleep(1))
+        for transport in left:
+            if transport._sock is not None:  # its last callback was parked
+                with contextlib.suppress(Exception):
+                    transport._call_connection_lost(None)
 
     def clear(self) -> None:
         """Forget everything that is scheduled."""

@@ -167,6 +167,7 @@ def _take_down(world: SimWorld) -> None:
             loop.allow_steps(_STEPS_PER_ROUND_MAX)
             with contextlib.suppress(Exception):
                 loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.end_transports()
             loop.clear()
             world.machines.forget()
             gc.collect()
