@@ -6,7 +6,7 @@ its definition (name, C function, calling convention) and the `self` that is pas
 
 - `self` becomes the Python callable that shall run instead;
 - the definition becomes a private copy whose C function is the function of CPython's own API with the very signature
-  of that calling convention: what is called as `f(self, NULL)` becomes `PyObject_CallObject(callable, NULL)`, and so on.
+  of that calling convention: a call `f(self, NULL)` becomes `PyObject_CallObject(callable, NULL)`, and so on.
 
 No ctypes callback is involved, so exceptions, signals and reference counts behave as in any other call, and nothing
 that other objects share is written to. Both pointers are swapped in one copy while the GIL is held. Redirections live

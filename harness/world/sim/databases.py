@@ -5,7 +5,8 @@ the next process that opens the database. In the sim world the dead host's conne
 that must not be collected, so their locks would stay and the restarted host would find its own database locked.
 
 So each connection is remembered with the incarnation that opened it (an audit event tells), by address only: holding it
-would keep open what the target dropped. `close_of` looks for the living ones and closes them, which is a rollback too.
+would keep open what the target dropped. When the next incarnation of a host opens a database, what the earlier ones
+left open is closed, which is a rollback too. Nobody else can have waited for it: a disk belongs to one host.
 """
 
 import contextlib
@@ -43,7 +44,13 @@ def close_of(label: str) -> int:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if event == "sqlite3.connect/handle" and get_ident() == RUN.thread:
+    if event == "sqlite3.connect":
+        if get_ident() == RUN.thread and _owners:
+            label = RUN.machine.host_label()
+            name = label.partition("#")[0]
+            for dead in {owner for owner in _owners.values() if owner != label and owner.partition("#")[0] == name}:
+                close_of(dead)
+    elif event == "sqlite3.connect/handle" and get_ident() == RUN.thread:
         _owners[id(args[0])] = RUN.machine.host_label()
 
 

@@ -14,6 +14,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+from _thread import get_ident
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, Final
@@ -72,8 +73,9 @@ def _anyio(module: ModuleType, put: "_Put") -> None:
     def run_async_from_thread(_cls: Any, func: Callable[..., Any], *_args: Any, **_token: Any) -> Any:
         raise escape(f"anyio.from_thread.run({func!r})", _FROM_THREAD_HINT, sys._getframe(1))
 
-    def run_sync_from_thread(_cls: Any, func: Callable[..., Any], args: tuple[Any, ...], **_token: Any) -> Any:
-        return contextvars.copy_context().run(func, *args)
+    def run_sync_from_thread(_cls: Any, *work: Any, **_token: Any) -> Any:
+        function, args = work
+        return contextvars.copy_context().run(function, *args)
 
     put(module.AsyncIOBackend, "run_sync_in_worker_thread", classmethod(run_sync_in_worker_thread))
     put(module.AsyncIOBackend, "run_async_from_thread", classmethod(run_async_from_thread))
@@ -91,6 +93,10 @@ class _Worker:
 
     def put_nowait(self, item: tuple["asyncio.Future[Any] | None", Callable[[], Any]]) -> None:
         waiting, function = item
+        if get_ident() != RUN.thread:
+            # A connection that outlived its run is closed by its finalizer; there is no time any more to do it in.
+            function()
+            return
         done = RUN.machine.run_blocking(self, function)
         done.add_done_callback(lambda done: _hand_over(done, waiting))
 

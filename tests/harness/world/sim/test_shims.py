@@ -124,6 +124,23 @@ def test_aiosqlite_outside_the_disk(machine, tmp_path):
     assert not (tmp_path / "outside.db").exists()
 
 
+def test_a_connection_that_outlives_its_run(machine):
+    """A connection dropped without being closed is closed by its finalizer, after the run too, without an error."""
+    kept = []
+
+    async def body():
+        db = await aiosqlite.connect(Path(machine.disk) / "a.db")
+        await db.execute("CREATE TABLE t (x)")
+        kept.append(db)
+
+    run(machine, body)
+    inner = kept[0]._connection
+    with pytest.warns(ResourceWarning, match="deleted before being closed"):
+        kept[0].__del__()
+    with pytest.raises(aiosqlite.ProgrammingError, match="closed"):
+        inner.execute("SELECT 1")
+
+
 def test_libraries_are_put_back(machine):
     """After a run the real threads are back."""
     before = aiosqlite.core.Thread, aiosqlite.core.SimpleQueue, threading.Thread.start
