@@ -2,8 +2,8 @@
 
 All foreign text passes two gates: the environment's `finalize` makes it visible (no control or bidi character), and
 autoescape keeps it text. The policy in the page allows one style sheet and one script, each by its hash, and nothing
-else: no request can leave the page. Charts are dropped, with a note, before a page grows past `PAGE_MAX` bytes;
-findings never are.
+else: no request can leave the page. When a page would grow past `PAGE_MAX` bytes, charts are left out first and late
+findings last, and the page says how many.
 """
 
 import base64
@@ -19,19 +19,26 @@ from markupsafe import Markup, escape
 
 from harness.verdict import Verdict
 from reports import text
+from reports.findings import FindingReport
 from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
 from reports.html.lanes import lane_diagram
-from reports.model import Report, ScenarioReport
+from reports.model import ExcerptOf, Report, ScenarioReport
 
 FILE_NAME: Final = "report.html"
+PAGE_MAX: Final = 1_000_000
+"""Bytes of a page."""
 CHARTS_MAX: Final = 560_000
 """Bytes of all charts of a page together; what remains up to 1 MB is for text and tables."""
 SCENARIO_MAX: Final = 60_000
 FINDINGS_TOLD_MAX: Final = 40
+EXCERPTS_MAX: Final = 12
 ELSEWHERE_MAX: Final = 10
 ROWS_MAX: Final = 150
 """Rows of one table over all scenarios."""
 SEEDS_NAMED_MAX: Final = 12
+
+_SHARES: Final = ((1.0, 1.0), (1.0, 0.5), (1.0, 0.2), (0.5, 0.2), (0.25, 0.1), (0.1, 0.05), (0.02, 0.0))
+"""How much of the text and of the charts a page gets, tried in this order until it fits."""
 
 _SYMBOLS: Final = {
     "PASS": "✓", "FAIL": "✕", "INCONCLUSIVE": "?", "ERROR": "!", "HOLDS": "✓", "VIOLATED": "✕"
@@ -41,11 +48,27 @@ _TONE_SYMBOLS: Final = {"good": "✓", "bad": "✕", "unsure": "?"}
 
 
 def render(report: Report) -> str:
-    """Return the whole page."""
+    """Return the whole page: as much of it as fits into `PAGE_MAX`, what was left out counted where it is missing."""
+    page = ""
+    for share, charts_share in _SHARES:
+        page = _page(report, share, int(CHARTS_MAX * charts_share))
+        if len(page.encode()) < PAGE_MAX:
+            break
+    return page
+
+
+def _page(report: Report, share: float, charts_max: int) -> str:
+    """Return the page with that share of the findings, excerpts and table rows, and that many bytes of charts."""
     css = _source("page.css").replace("\n", "")
     script = f"const LAYOUT={{width:{WIDTH},left:{LEFT},right:{RIGHT}}};\n" + _source("hover.js")
-    told = report.findings[:FINDINGS_TOLD_MAX]
-    return _environment().get_template("page.html.j2").render(
+    told = report.findings[: max(1, int(FINDINGS_TOLD_MAX * share))]
+    rows = max(1, int(ROWS_MAX * share))
+    tables: dict[str, list[tuple[str, object]]] = {
+        "recoveries": [(_where(one), row) for one in report.scenarios for row in one.recovery],
+        "bites": [(_where(one), fault) for one in report.scenarios for fault in one.drawn.faults],
+        "needs": [(_where(one), need) for one in report.scenarios for need in one.drawn.needs],
+    }
+    html = _environment().get_template("page.html.j2").render(
         report=report,
         css=Markup(css),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
@@ -57,13 +80,19 @@ def render(report: Report) -> str:
         untold=len(report.findings) - len(told),
         reduced=_reduced(report),
         elsewhere_max=ELSEWHERE_MAX,
-        scenarios=_scenarios(report),
-        recoveries=[(_where(one), row) for one in report.scenarios for row in one.recovery][:ROWS_MAX],
-        bites=[(_where(one), fault) for one in report.scenarios for fault in one.drawn.faults][:ROWS_MAX],
-        needs=[(_where(one), need) for one in report.scenarios for need in one.drawn.needs][:ROWS_MAX],
-        excerpts=[told_one for one in report.scenarios for told_one in one.excerpts][:FINDINGS_TOLD_MAX],
+        scenarios=_scenarios(report, charts_max),
+        excerpts=list(_excerpts(report, told))[: max(1, int(EXCERPTS_MAX * share))],
         baseline=dict(report.identity.environment).get("baseline", ""),
-    ) + "\n"  # fmt: skip
+        cut={name: max(0, len(table) - rows) for name, table in tables.items()},
+        **{name: table[:rows] for name, table in tables.items()},
+    )  # fmt: skip
+    return f"{html}\n"
+
+
+def _excerpts(report: Report, told: tuple[FindingReport, ...]) -> Iterable[ExcerptOf]:
+    """Excerpts of the findings on the page, in their order."""
+    by_anchor = {one.anchor: one for scenario in report.scenarios for one in scenario.excerpts}
+    return (by_anchor[finding.anchor] for finding in told if finding.anchor in by_anchor)
 
 
 _SECTIONS: Final = (
@@ -162,10 +191,9 @@ def _reduced(report: Report) -> dict[str, str]:
     }
 
 
-def _scenarios(report: Report) -> list[Markup]:
+def _scenarios(report: Report, room: int) -> list[Markup]:
     """Return the scenarios, those that did not pass first: they are read first, and get the room for charts first."""
     blocks: list[Markup] = []
-    room = CHARTS_MAX
     for scenario in sorted(report.scenarios, key=lambda one: one.verdict is Verdict.PASS):
         drawn = [] if scenario.timeline is None else drawings(scenario.timeline)
         block, left_out = _scenario(scenario, drawn, ""), 0
