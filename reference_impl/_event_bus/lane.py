@@ -38,6 +38,8 @@ from reference_impl._event_bus.tail import Tail
 
 log = logging.getLogger(__name__)
 
+_FAIR_CHANCE = 0.02  # seconds that Redis always gets, however long the event has waited for its turn
+
 
 class Slot:
     """An event in the lane and the caller that waits for its ack."""
@@ -180,7 +182,8 @@ class Lane:
         self._busy = True
         packed = pack_batch([slot.event for slot in batch], self._xadd)
         self.last_used = now = self._loop.time()
-        budget = min(self._options.publish_timeout, batch[0].since + self._options.lane_timeout - now)
+        left = batch[0].since + self._options.lane_timeout - now
+        budget = max(_FAIR_CHANCE, min(self._options.publish_timeout, left))
         assert self.link is not None, "direct without a link"
         self.link.request(packed.data, packed.replies, budget, partial(self._sent, batch))
 

@@ -97,9 +97,14 @@ class Link(asyncio.Protocol):
         try:
             async with asyncio.timeout(timeout):
                 await connection.connect()
+            if not _is_alive(connection):
+                raise ConnectionResetError("closed as soon as it was made")  # noqa: TRY301 - a failure like the others
         except (RedisError, OSError, TimeoutError) as error:
             await connection.disconnect(nowait=True)
             raise LinkError(f"cannot reach Redis at {address}: {type(error).__name__}") from error
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
         link = cls(connection)
         try:
             pong, info = await link.ask(_HELLO, 2, timeout)
@@ -210,6 +215,12 @@ class Link(asyncio.Protocol):
             self.abort("no reply in time")
         else:
             self._watch = self._loop.call_at(deadline, self._check_deadline)
+
+
+def _is_alive(connection: AbstractConnection) -> bool:
+    """Whether the peer has not hung up yet. After the transport is taken over nobody would say so again."""
+    reader, writer = connection._reader, connection._writer  # noqa: SLF001 - as in Link
+    return reader is not None and writer is not None and not writer.is_closing() and not reader.at_eof()
 
 
 def _run_id(info: Reply) -> str | None:

@@ -93,9 +93,10 @@ class PlannedEventBus:
 
     async def close(self) -> None:
         """Stop the tasks and the client."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:  # again and again: asyncio.wait_for inside redis-py can swallow a cancellation
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.1)
         await self._client.aclose()
 
     def _execute(self, statement: str, *values: Any) -> list[Any]:

@@ -46,7 +46,7 @@ def test_rows_come_back_in_order_and_leave_when_confirmed(buffer: Buffer) -> Non
     buffer.append(events(1, 4), None)
     rows = buffer.head(2)
     assert events(1, 2) == [row.event for row in rows]
-    assert 2 == buffer.confirm(rows[-1].id)
+    assert buffer.confirm(rows[-1].id) == 2
     assert events(3, 4) == stored(buffer)
 
 
@@ -54,14 +54,14 @@ def test_the_oldest_are_dropped_and_counted_in_the_file(buffer: Buffer, path: Pa
     """Overflow tells which events it gave up, and the count survives a restart."""
     buffer.append(events(1, 4), None)
     appended = buffer.append(events(5, 7), None)
-    assert ["p:1:1", "p:1:2"] == appended.dropped
-    assert (5, 2) == (appended.rows, appended.dropped_ever)
+    assert appended.dropped == ["p:1:1", "p:1:2"]
+    assert (appended.rows, appended.dropped_ever) == (5, 2)
     assert events(3, 7) == stored(buffer)
     buffer.close()
     again = Buffer(path, 5, "drop_oldest")
     found = again.open("bus")
     again.close()
-    assert (5, 2) == (found.rows, found.dropped)
+    assert (found.rows, found.dropped) == (5, 2)
 
 
 def test_reject_accepts_what_fits_and_drops_nothing(path: Path) -> None:
@@ -70,9 +70,9 @@ def test_reject_accepts_what_fits_and_drops_nothing(path: Path) -> None:
     buffer.open("bus")
     buffer.append(events(1, 4), None)
     appended = buffer.append(events(5, 7), None)
-    assert (1, [], 5) == (appended.accepted, appended.dropped, appended.rows)
+    assert (appended.accepted, appended.dropped, appended.rows) == (1, [], 5)
     assert events(1, 5) == stored(buffer)
-    assert 0 == buffer.append(events(8, 8), None).accepted
+    assert buffer.append(events(8, 8), None).accepted == 0
     buffer.close()
 
 
@@ -99,7 +99,7 @@ def test_the_carried_row_count_is_the_real_one(
 def test_epochs_grow_and_the_producer_stays(path: Path, buffer: Buffer) -> None:
     """A successor has the same producer and a higher epoch; a new file is a new producer."""
     second, third, other = opened_once(path), opened_once(path), opened_once(path.with_name("other.sqlite3"))
-    assert (2, 3, 1) == (second.epoch, third.epoch, other.epoch)
+    assert (second.epoch, third.epoch, other.epoch) == (2, 3, 1)
     assert second.producer == third.producer
     assert second.producer != other.producer
 
@@ -127,7 +127,7 @@ def test_a_spilled_tail_survives_and_does_not_count(path: Path, buffer: Buffer) 
     successor.forget_tail()
     successor.close()
     last = Buffer(path, 5, "drop_oldest")
-    assert [] == last.open("bus").tail
+    assert last.open("bus").tail == []
     last.close()
 
 
@@ -142,7 +142,7 @@ def test_a_full_disk_takes_all_or_nothing(buffer: Buffer) -> None:
         buffer.append([*events(2, 2), *big], None)
     assert events(1, 1) == stored(buffer)
     db.execute(f"PRAGMA max_page_count={pages + 100}")
-    assert 2 == buffer.append(events(2, 2), None).rows
+    assert buffer.append(events(2, 2), None).rows == 2
 
 
 async def test_failures_of_the_disk_are_typed(tmp_path: Path) -> None:

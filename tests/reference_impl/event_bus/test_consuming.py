@@ -43,7 +43,7 @@ async def test_a_repetition_in_the_stream_reaches_no_handler(server, make_bus, r
     ids.append(await bus.publish_event("t", {"n": 3}))
     await reader.until(4)
     assert ids == reader.ids
-    assert 3 == consumer.stats().duplicates_dropped
+    assert consumer.stats().duplicates_dropped == 3
 
 
 async def test_what_was_read_but_not_acknowledged_comes_first_after_a_crash(server, make_bus, reader, eventually):
@@ -115,7 +115,7 @@ async def test_a_handler_that_fails_for_a_while_gets_the_event_again_in_order(se
     ids = [await bus.publish_event("t", {"n": number}) for number in range(3)]
     await reader.until(3)
     assert ids == reader.ids
-    assert (2, 0) == (bus.stats().handler_failures, bus.stats().dead_lettered)
+    assert (bus.stats().handler_failures, bus.stats().dead_lettered) == (2, 0)
 
 
 async def test_a_poisonous_event_goes_to_the_dead_letters(server, make_bus, reader, eventually):
@@ -137,7 +137,7 @@ async def test_a_poisonous_event_goes_to_the_dead_letters(server, make_bus, read
     await eventually(lambda: bus.stats().dead_lettered == 3)
     dead = [fields for _, fields in server.client.xrange("dead_letter:g")]
     assert [*[event_id.encode() for event_id in ids[:2]], None] == [fields.get(b"event_id") for fields in dead]
-    assert [b"RuntimeError: never", b"TimeoutError: "] == [fields[b"error"] for fields in dead[:2]]
+    assert [fields[b"error"] for fields in dead[:2]] == [b"RuntimeError: never", b"TimeoutError: "]
     await eventually(lambda: server.client.xpending("events:t", "g")["pending"] == 0)
 
 
@@ -199,4 +199,4 @@ async def test_closing_waits_for_the_event_in_hand(server, make_bus, reader):
     await again.subscribe("g", ["t"], reader)
     await again.publish_event("t", {"n": 1})
     await reader.until(2)
-    assert [0, 1] == [event.payload["n"] for event in reader.events]
+    assert [event.payload["n"] for event in reader.events] == [0, 1]

@@ -38,13 +38,16 @@ def parse(data: bytes) -> list[Any]:
     return found
 
 
-@given(payload=st.dictionaries(TEXT, JSON, max_size=5), event_type=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40))
+@given(
+    payload=st.dictionaries(TEXT, JSON, max_size=5),
+    event_type=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40),
+)
 def test_any_json_object_arrives_equal(payload: dict[str, Any], event_type: str) -> None:
     """What is published, packed for the wire, parsed as Redis parses it and decoded, is what a handler gets."""
     text = encode_payload(payload, 1_000_000)
     ((name, stream, _, _, maxlen, star, *fields),) = parse(appender(100)(Event("p:1:2", event_type, text, 1.5)))
     delivered = decode_entry(stream.decode(), fields)
-    assert (b"XADD", b"100", b"*") == (name, maxlen, star)
+    assert (name, maxlen, star) == (b"XADD", b"100", b"*")
     assert ("p:1:2", event_type, payload, 1.5) == (
         delivered.event_id,
         delivered.event_type,
@@ -101,16 +104,16 @@ def test_a_foreign_entry_is_a_value_error(fields: list[bytes]) -> None:
 
 def test_event_ids_survive_colons_in_names() -> None:
     """The producer may contain the separator."""
-    assert ("a:b", 3, 4) == parse_event_id(format_event_id("a:b", 3, 4))
+    assert parse_event_id(format_event_id("a:b", 3, 4)) == ("a:b", 3, 4)
 
 
 def test_several_events_are_one_transaction() -> None:
     """A refusal in the middle must not let a later event in: several XADDs travel as MULTI/EXEC, one travels alone."""
     events = [Event(f"p:1:{number}", "t", "{}", 0.0) for number in (1, 2)]
     several = pack_batch(events, appender(100))
-    assert [b"MULTI", b"XADD", b"XADD", b"EXEC"] == [command[0] for command in parse(several.data)]
-    assert 4 == several.replies
-    assert 1 == pack_batch(events[:1], appender(100)).replies
+    assert [command[0] for command in parse(several.data)] == [b"MULTI", b"XADD", b"XADD", b"EXEC"]
+    assert several.replies == 4
+    assert pack_batch(events[:1], appender(100)).replies == 1
 
 
 OOM = hiredis.ReplyError("OOM command not allowed")

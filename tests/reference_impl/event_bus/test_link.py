@@ -55,10 +55,10 @@ async def test_replies_come_in_order_and_the_server_is_known(serve: Serve) -> No
         writer.write(b"\r\n-ERR no\r\n")
 
     link = await Link.open(await serve(talk), 1.0)
-    assert "abc" == link.run_id
+    assert link.run_id == "abc"
     first, second = await asyncio.gather(link.ask(pack("first"), 1, 1.0), link.ask(pack("second"), 2, 1.0))
-    assert [1] == first
-    assert (2, "ERR no") == (second[0], str(second[1]))
+    assert first == [1]
+    assert (second[0], str(second[1])) == (2, "ERR no")
     await link.aclose()
 
 
@@ -74,7 +74,7 @@ async def test_silence_drops_the_link(serve: Serve) -> None:
     )
     assert [LinkError, LinkError] == [type(outcome) for outcome in outcomes]
     assert 0.05 <= loop.time() - began < 0.5
-    assert [None] == lost
+    assert lost == [None]
     with pytest.raises(LinkError):
         await link.ask(pack("PING"), 1, 1.0)
     await link.aclose()
@@ -84,9 +84,7 @@ async def test_a_short_deadline_behind_a_long_one_holds(serve: Serve) -> None:
     """The watch is set to the earliest deadline, whichever request has it."""
     link = await Link.open(await serve(greet), 1.0)
     began = asyncio.get_running_loop().time()
-    await asyncio.gather(
-        link.ask(pack("GET", "a"), 1, 30), link.ask(pack("GET", "b"), 1, 0.05), return_exceptions=True
-    )
+    await asyncio.gather(link.ask(pack("GET", "a"), 1, 30), link.ask(pack("GET", "b"), 1, 0.05), return_exceptions=True)
     assert asyncio.get_running_loop().time() - began < 0.5
     await link.aclose()
 
@@ -162,7 +160,7 @@ async def test_a_server_without_a_run_id_is_usable(serve: Serve, caplog: pytest.
 def test_credentials_are_never_shown() -> None:
     """Neither the text nor the repr of an address contains user or password."""
     address = Address("redis://trader:s3cret@example.org:7000/2")
-    assert "example.org:7000" == str(address)
+    assert str(address) == "example.org:7000"
     assert "s3cret" not in repr(address)
     assert "trader" not in repr(address)
 

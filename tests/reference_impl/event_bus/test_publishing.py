@@ -35,12 +35,12 @@ async def test_a_healthy_publish_is_in_the_stream_when_it_returns(server, make_b
     ids = [await bus.publish_event("t", {"n": number}) for number in range(5)]
     ids += await asyncio.gather(*[bus.publish_event("t", {"n": number}) for number in range(50)])
     assert ids == server.ids("t")
-    assert ("direct", 0, 55, 0) == (
+    assert (
         bus.stats().mode,
         bus.stats().buffered,
         bus.stats().published_direct,
         bus.stats().published_buffered,
-    )
+    ) == ("direct", 0, 55, 0)
 
 
 async def test_a_frozen_redis_costs_bounded_time_and_nothing_else(server, make_bus, reader, eventually):
@@ -53,14 +53,14 @@ async def test_a_frozen_redis_costs_bounded_time_and_nothing_else(server, make_b
     server.freeze()
     ids += await asyncio.gather(*[timed(bus, number) for number in range(200)])
     ids += [await timed(bus, number) for number in range(50)]
-    assert "fallback" == bus.stats().mode
-    assert 250 == bus.stats().buffered
+    assert bus.stats().mode == "fallback"
+    assert bus.stats().buffered == 250
     server.thaw()
     await eventually(lambda: bus.stats().mode == "direct", within=5)
     ids.append(await timed(bus, 1))
     await reader.until(len(ids))
     assert ids == reader.ids
-    assert 0 == bus.stats().buffered
+    assert bus.stats().buffered == 0
 
 
 async def test_live_events_never_overtake_buffered_ones(server, make_bus, reader, eventually):
@@ -96,7 +96,7 @@ async def test_a_redis_that_restarts_empty_gets_the_retained_tail_again(server, 
     await eventually(lambda: bus.stats().mode == "direct", within=5)
     after = [await bus.publish_event("t", {})]
     assert before + during + after == server.ids("t")
-    assert 300 == bus.stats().republished
+    assert bus.stats().republished == 300
 
 
 async def test_a_lost_fsync_window_is_filled(server, make_bus, reader, eventually):
@@ -147,11 +147,11 @@ asyncio.run(main())
         stderr=subprocess.DEVNULL,
     )
     acked = [(await child.stdout.readline()).decode().strip() for _ in range(31)]
-    assert "ready" == acked.pop()
+    assert acked.pop() == "ready"
     server.kill()
     rest, _ = await child.communicate(b"\n")
     acked += rest.decode().split()
-    assert 60 == len(acked)
+    assert len(acked) == 60
     server.start()
     bus = make_bus(server.url)
     await bus.start()
@@ -191,7 +191,7 @@ async def test_a_redis_that_refuses_is_an_outage(server, make_bus, eventually, b
     ids += await asyncio.gather(*[timed(bus, number) for number in range(20)])
     ids.append(await timed(bus, 1))
     assert bus.stats().mode != "direct"
-    assert 21 == bus.stats().published_buffered
+    assert bus.stats().published_buffered == 21
     server.client.execute_command(*(heal_it or ("CONFIG", "SET", "requirepass", "")))
     await eventually(lambda: bus.stats().mode == "direct", within=5)
     assert list(dict.fromkeys(server.ids("t"))) == ids
@@ -205,8 +205,8 @@ async def test_nobody_listens_for_a_while(server, make_bus, eventually):
     control.execute_command("CONFIG", "SET", "port", "0")
     control.execute_command("CLIENT", "KILL", "SKIPME", "yes")
     ids = [await timed(bus, number) for number in range(20)]
-    assert 20 == bus.stats().buffered
-    assert 0 == await bus.resync_from_fallback()
+    assert bus.stats().buffered == 20
+    assert await bus.resync_from_fallback() == 0
     control.execute_command("CONFIG", "SET", "port", str(server.port))
     control.close()
     await eventually(lambda: bus.stats().mode == "direct", within=5)
@@ -235,13 +235,13 @@ async def test_ten_thousand_events_are_back_within_a_second(server, make_bus, ev
     while not left:
         began = loop.time()
         left = await bus.resync_from_fallback()
-    assert 10_000 == left
+    assert left == 10_000
     assert loop.time() - began <= 1.0 + bus._options.backoff_cap
     assert ids == server.ids("t")
 
 
 async def test_overflow_gives_up_the_oldest_counted_and_announced(server, make_bus, eventually):
-    """dropped = announced, survives a restart of the bus, and what is left arrives in order."""
+    """Dropped = announced, survives a restart of the bus, and what is left arrives in order."""
     server.kill()
     bus = make_bus(server.url, capacity=10)
     announced = []
@@ -250,12 +250,12 @@ async def test_overflow_gives_up_the_oldest_counted_and_announced(server, make_b
     ids = [await bus.publish_event("t", {"n": number}) for number in range(7)]
     ids += await asyncio.gather(*[bus.publish_event("t", {"n": number}) for number in range(8)])
     assert ids[:5] == announced
-    assert (10, 5) == (bus.stats().buffered, bus.stats().dropped)
+    assert (bus.stats().buffered, bus.stats().dropped) == (10, 5)
     await bus.close()
     server.start()
     again = make_bus(server.url, capacity=10)
     await again.start()
-    assert 5 == again.stats().dropped
+    assert again.stats().dropped == 5
     await eventually(lambda: again.stats().mode == "direct", within=5)
     assert ids[5:] == server.ids("t")
 
@@ -281,7 +281,7 @@ async def test_reject_refuses_what_does_not_fit(server, make_bus):
     await bus.start()
     outcomes = await asyncio.gather(*[bus.publish_event("t", {}) for _ in range(4)], return_exceptions=True)
     assert [str, str, BufferFullError, BufferFullError] == [type(outcome) for outcome in outcomes]
-    assert (2, 0) == (bus.stats().buffered, bus.stats().dropped)
+    assert (bus.stats().buffered, bus.stats().dropped) == (2, 0)
 
 
 async def test_a_full_disk_is_told_to_the_caller_and_ends(server, make_bus, eventually):
@@ -310,7 +310,7 @@ async def test_waiting_publishers_are_bounded(server, make_bus):
     outcomes = await asyncio.gather(*[bus.publish_event("t", {}) for _ in range(6)], return_exceptions=True)
     server.thaw()
     assert [str, str, str, *[PublishTimeoutError] * 3] == [type(outcome) for outcome in outcomes]
-    assert 3 == bus.stats().published_buffered
+    assert bus.stats().published_buffered == 3
 
 
 async def test_a_cancelled_publish_disturbs_no_other(server, make_bus):
@@ -322,7 +322,7 @@ async def test_a_cancelled_publish_disturbs_no_other(server, make_bus):
     impatient.cancel()
     second = await bus.publish_event("t", {"n": 2})
     assert second == server.ids("t")[-1]
-    assert ("direct", 0) == (bus.stats().mode, bus.stats().fallbacks)
+    assert (bus.stats().mode, bus.stats().fallbacks) == ("direct", 0)
 
 
 async def test_closing_answers_everybody(server, make_bus):
@@ -344,7 +344,7 @@ async def test_closing_answers_everybody(server, make_bus):
     server.thaw()
     again = make_bus(server.url)
     await again.start()
-    assert 5 == again.stats().buffered or again.stats().resynced == 5
+    assert again.stats().buffered == 5 or again.stats().resynced == 5
     await again.resync_from_fallback()
     assert ids == list(dict.fromkeys(server.ids("t")))
 
@@ -356,7 +356,7 @@ async def test_a_payload_that_cannot_be_carried_is_refused_before_any_ack(server
     for payload in ({"x": float("nan")}, {1: 2}, [1], {"x": object()}):
         with pytest.raises(PayloadError):
             await bus.publish_event("t", payload)
-    assert 0 == server.client.exists("events:t")
+    assert server.client.exists("events:t") == 0
 
 
 async def test_the_password_is_nowhere(server, make_bus, caplog):

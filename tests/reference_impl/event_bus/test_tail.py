@@ -31,4 +31,4 @@ def test_confirmed_again_is_young_again() -> None:
     tail.confirmed([event(1), event(2)], 0.0)
     tail.confirmed_again(100.0)
     tail.confirmed([event(3)], 104.0)
-    assert 3 == len(tail)
+    assert len(tail) == 3

@@ -41,9 +41,9 @@ async def test_saved_marks_are_loaded_per_group(tmp_path: Path) -> None:
     marks.handled(EventKey("p", 1, 6), "b")
     await file.save(marks.changed())
     marks.saved()
-    assert [] == list(marks.changed())
+    assert list(marks.changed()) == []
     await file.close()
     again = WatermarkFile(path)
     assert {Mark("g", "p", "a", 1, 5), Mark("g", "p", "b", 1, 6)} == set(await again.load("g"))
-    assert [] == await again.load("other")
+    assert await again.load("other") == []
     await again.close()
