@@ -7,9 +7,10 @@ carries a key of the harness's own; a restarted publisher goes on after the high
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from harness.history.events import Invoke
 from harness.units import as_seconds, ms, per_second
@@ -39,24 +40,13 @@ async def publish(host: Host) -> None:
     bus = _open(host)
     bus.on_overflow(lambda ids: host.log.observe("overflow", ids=list(ids)))
     await bus.start()
-    stopping = asyncio.ensure_future(host.stopping())
-    sampler = asyncio.ensure_future(_sample(host, bus))
     in_flight: set[asyncio.Task[None]] = set()
-    gaps, kinds, gap_ns = host.draws("gaps"), host.draws("types"), host.params["gap_ns"]
-    due_ns = host.now_ns()
-    number = _resume_at(host)
-    while not stopping.done():
-        payload = _payload(host, number, kinds.choice(host.params["types"]))
-        task = asyncio.ensure_future(_offer(host, bus, payload))
-        in_flight.add(task)
-        task.add_done_callback(in_flight.discard)
-        number += 1
-        due_ns += gap_ns // 2 + gaps.below(gap_ns + 1)
-        await asyncio.wait({stopping}, timeout=max(0.0, as_seconds(due_ns - host.now_ns())))
-    if in_flight:
-        await asyncio.wait(in_flight)
+    offering = asyncio.ensure_future(_offer_all(host, bus, in_flight))
+    sampler = asyncio.ensure_future(_sample(host, bus))
+    await asyncio.wait({offering, asyncio.ensure_future(host.stopping())}, return_when=asyncio.FIRST_COMPLETED)
+    offering.cancel()
     sampler.cancel()
-    await asyncio.gather(sampler, return_exceptions=True)
+    await asyncio.gather(offering, sampler, *in_flight, return_exceptions=True)
     _record_stats(host, bus)
     await bus.close()
 
@@ -74,8 +64,7 @@ async def consume(host: Host) -> None:
 
 def digest(payload: Mapping[str, Any]) -> str:
     """Return what stands for a payload in the history: equal digests mean byte-equal canonical JSON."""
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(msgspec.json.encode(payload, order="deterministic"), digest_size=8).hexdigest()
 
 
 def _open(host: Host) -> EventBus:
@@ -97,6 +86,20 @@ def _handler(host: Host, group: str) -> Handler:
         )
 
     return handle
+
+
+async def _offer_all(host: Host, bus: EventBus, in_flight: set[asyncio.Task[None]]) -> None:
+    """Offer one event after the other, each at its time, until cancelled."""
+    gaps, kinds, gap_ns = host.draws("gaps"), host.draws("types"), host.params["gap_ns"]
+    due_ns = host.now_ns()
+    number = _resume_at(host)
+    while True:
+        task = asyncio.ensure_future(_offer(host, bus, _payload(host, number, kinds.choice(host.params["types"]))))
+        in_flight.add(task)
+        task.add_done_callback(in_flight.discard)
+        number += 1
+        due_ns += gap_ns // 2 + gaps.below(gap_ns + 1)
+        await asyncio.sleep(as_seconds(max(0, due_ns - host.now_ns())))
 
 
 async def _offer(host: Host, bus: EventBus, payload: dict[str, Any]) -> None:

@@ -1,9 +1,8 @@
 """Patch 1: Redis is gone for 60 to 120 s while events keep coming, and the publisher is killed in the middle of it."""
 
-from harness.invariants.needs import at_least
-
 from harness.dependencies.redis import faults as redis
 from harness.faults import process
+from harness.invariants.needs import at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.event_bus_hosts import consumer, publisher

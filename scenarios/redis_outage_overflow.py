@@ -1,8 +1,7 @@
 """Patch 1: an outage that outlasts the buffer. Overflow is allowed here, silence about it is not."""
 
-from harness.invariants.needs import at_least
-
 from harness.dependencies.redis import faults as redis
+from harness.invariants.needs import at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import seconds
 from scenarios.event_bus_hosts import consumer, publisher
