@@ -6,7 +6,7 @@ from typing import Any, get_args
 import click
 
 from harness.cli.config import Config, load_config
-from harness.cli.options import check_redis, limit_options, output_options
+from harness.cli.options import WholeNumber, check_redis, limit_options, output_options
 from harness.errors import unknown_name
 from harness.gate import GatePolicy, gate_jobs
 from harness.registry import discover, select
@@ -17,7 +17,7 @@ from harness.worlds import Options
 
 @click.command(name="gate")
 @click.option("--world", type=str, help="Only this world: sim or real. Default: both.")
-@click.option("--seeds", type=click.IntRange(1, 100_000), help="Sim seeds per scenario.  [default: 20]")
+@click.option("--seeds", metavar="N", type=WholeNumber(1, 100_000), help="Sim seeds per scenario.  [default: 20]")
 @click.option("-k", "keyword", metavar="TEXT", help="Only scenarios whose name contains TEXT, or matches it as a glob.")
 @limit_options
 @output_options

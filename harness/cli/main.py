@@ -86,14 +86,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = cli.main(arguments, prog_name="harness", standalone_mode=False)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)  # nothing was run, and a script must not take that for a pass
+        code = EXIT_USAGE
     except click.ClickException as error:
         code = _complain(_one_line(error), EXIT_USAGE)
-    except (UsageError, HistoryError) as error:
-        code = _complain(str(error), EXIT_USAGE)
-    except NothingSelectedError as error:
-        code = _complain(str(error), EXIT_NOTHING_SELECTED)
     except HarnessError as error:
-        code = _complain(str(error), EXIT_HARNESS_ERROR)
+        code = _complain(str(error), _code_of(error))
     except (KeyboardInterrupt, click.exceptions.Abort):
         code = _complain("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
@@ -104,6 +103,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         code = _complain(f"{type(error).__name__}: {error} (HARNESS_DEBUG=1 shows where)", EXIT_HARNESS_ERROR)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _code_of(error: HarnessError) -> int:
+    if isinstance(error, UsageError | HistoryError):
+        return EXIT_USAGE
+    return EXIT_NOTHING_SELECTED if isinstance(error, NothingSelectedError) else EXIT_HARNESS_ERROR
 
 
 def _one_line(error: click.ClickException) -> str:

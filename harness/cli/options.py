@@ -12,6 +12,13 @@ from harness.errors import UsageError, unknown_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class WholeNumber(click.IntRange):
+    """A range of integers whose error says what a person understands."""
+
+    name = "whole number"
+
+
 FORMATS: Final = ("html", "json", "junit", "md")
 
 
@@ -69,7 +76,8 @@ def limit_options(function: F) -> F:
         ),
         click.option(
             "--jobs",
-            type=click.IntRange(min=1, max=256),
+            type=WholeNumber(min=1, max=256),
+            metavar="N",
             default=lambda: min(os.cpu_count() or 1, 8),
             show_default="one a core, at most 8",
             envvar="HARNESS_JOBS",

@@ -18,6 +18,8 @@ from harness.runner import Order
 from harness.scenario import Scenario
 from harness.targets import resolve
 
+_NAMES_MAX = 5
+
 
 @click.command(name="replay")
 @click.argument("history", type=click.Path(path_type=Path))
@@ -78,6 +80,9 @@ def _scenario(header: RunStarted, scenarios: Mapping[str, Scenario]) -> Scenario
             f"made by scenario {header.scenario!r}, which is not known here; known: {', '.join(scenarios)}"
         )
     scenario.profile(header.profile)
+    if header.targets.keys() != scenario.ports.keys():
+        made, now = ", ".join(sorted(header.targets)), ", ".join(sorted(scenario.ports))
+        raise UsageError(f"made with targets for {made or 'no port'}, but {scenario.name} now has {now}")
     return scenario
 
 
@@ -85,7 +90,9 @@ def _history(path: Path) -> Path:
     if not path.is_dir():
         return path
     found = sorted(path.glob("histories/*.jsonl"))
-    if len(found) != 1:
-        names = ", ".join(one.name for one in found[:5]) or "none"
+    if not found:
+        raise UsageError(f"{path} is a folder without histories/*.jsonl, so not a run folder")
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found[:_NAMES_MAX]) + (", ..." if len(found) > _NAMES_MAX else "")
         raise UsageError(f"{path} holds {len(found)} histories; name one of them: {names}")
     return found[0]

@@ -7,7 +7,7 @@ import click
 
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
-from harness.cli.options import check_redis, limit_options, output_options
+from harness.cli.options import WholeNumber, check_redis, limit_options, output_options
 from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
 from harness.registry import discover, select
@@ -28,7 +28,8 @@ _SEEDS_MAX = 1 << 63
 @click.option("--profile", help="Size of the scenario: full or short. Default: full in sim, short in real.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    metavar="N",
+    type=WholeNumber(min=0),
     default=1,
     show_default=True,
     envvar="HARNESS_SEED",
@@ -36,7 +37,8 @@ _SEEDS_MAX = 1 << 63
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    type=WholeNumber(1, 1_000_000),
     default=1,
     show_default=True,
     envvar="HARNESS_SEEDS",
