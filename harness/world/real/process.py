@@ -130,6 +130,10 @@ class Run:
             self._guard = subprocess.Popen(  # noqa: S603 - our own script
                 command, stdin=reading, stdout=null, stderr=null, cwd="/", env=env, start_new_session=True
             )
+        except OSError as error:
+            self._release()
+            self.record_path.unlink()
+            raise WorldError(f"cannot start the guard: {error}") from error
         finally:
             os.close(reading)
         self.guard_pid = self._guard.pid
@@ -206,10 +210,16 @@ class Run:
             )
         except OSError as error:
             raise WorldError(f"cannot start {name}: {error}") from error
-        status = guard.status_of(popen.pid)
-        assert status is not None, "a child that is not reaped has a status"
-        self._write(f"child {popen.pid} {status.start} {name}")
-        child = self._children[popen.pid] = ChildProcess(self, name, popen)
+        try:
+            status = guard.status_of(popen.pid)
+            assert status is not None, "a child that is not reaped has a status"
+            self._write(f"child {popen.pid} {status.start} {name}")
+            child = ChildProcess(self, name, popen)
+        except OSError as error:  # the disk is full, or descriptors have run out
+            popen.kill()
+            popen.wait()
+            raise WorldError(f"cannot keep watch over {name}: {error}") from error
+        self._children[popen.pid] = child
         return child
 
     def _write(self, line: str) -> None:

@@ -230,6 +230,33 @@ async def test_what_cannot_be_started_is_an_error_at_once(tmp_path: Path) -> Non
         await process.spawn(["true"], name="redis", cwd=tmp_path / "nowhere")
 
 
+async def test_a_child_that_cannot_be_written_down_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the record cannot be written (a full disk), the child is ended at once, since nothing would find it later."""
+    run = process.Run()
+    run.open()
+
+    def full(_line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_write", full)
+        with pytest.raises(WorldError, match=r"cannot keep watch over x: .*No space left"):
+            await run.spawn(SLEEPER, name="x")
+    assert marked(run.id) == []
+    await run.close()
+
+
+async def test_a_run_inside_a_run_has_a_guard_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard bears no marker, else the guard of a run around it would end it before its work is done."""
+    monkeypatch.setenv(guard.MARKER, "an.outer.run")
+    run = process.Run()
+    run.open()
+    child = await run.spawn(SLEEPER, name="x")
+    assert marked(run.id) == [child.pid]
+    assert run.guard_pid not in marked("an.outer.run")
+    await run.close()
+
+
 async def test_closing_a_run_ends_what_it_started() -> None:
     """Children, grandchildren beyond their group, temporary directories, record and guard are gone after `close`."""
     run = process.Run()
