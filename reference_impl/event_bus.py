@@ -14,13 +14,14 @@ directly. Streams are `events:<event type>`, one consumer group per kind of read
 
 What it promises:
 
-- *No acked event is lost* while the disk holds, SIGKILL of the publisher included, unless the buffer overflows, which is
-  counted (`stats().dropped`), announced (`on_overflow`) and logged, or refused up front (`overflow="reject"`). A Redis that
-  restarts without its last seconds is noticed by its run id, and what it confirmed in the last `retain_seconds` is
-  published again. (Both dying in the same seconds, publisher and Redis, may take confirmed events that only Redis had.)
-- *Order*: per event type and bus, handlers see events in the order of their acks. The argument stands in `_event_bus.lane`.
-- *Once*: repetitions in the stream do not reach handlers; what exactly holds in which crash stands in `_event_bus.consumer`.
-- *Bounded time*: a publish waits for Redis 150 ms at most, then for one commit of the buffer.
+- *No acked event is lost* while the disk holds, SIGKILL of the publisher included, unless the buffer overflows, which
+  is counted (`stats().dropped`), announced (`on_overflow`) and logged, or refused up front (`overflow="reject"`). A
+  Redis that restarts without its last seconds is noticed by its run id, and what it confirmed in the last
+  `retain_seconds` is published again. (If publisher and Redis both die in the same few seconds, confirmed events that
+  only Redis had may go with them.)
+- *Order*: per event type and bus, handlers see events in the order of their acks; the argument: `_event_bus.lane`.
+- *Once*: repetitions in the stream do not reach handlers; what exactly holds in which crash: `_event_bus.consumer`.
+- *Bounded time*: a publish waits for Redis 170 ms at most, then for one commit of the buffer.
 
 How: `_event_bus.modes` decides between direct, fallback and resync; `lane` carries events to Redis or into the buffer;
 `recovery` brings them back; `consumer` delivers.
@@ -81,8 +82,8 @@ class EventBusV2:
 
     Args:
         redis_url: As redis-py takes it (`redis://`, `rediss://`, `unix://`); credentials in it are never logged.
-        fallback_db_path: The SQLite file of the buffer; one bus at a time may use it. `:memory:` is refused by use.
-        name: Stable over restarts: the member's name in its consumer groups, and part of event ids. Default: the file's stem.
+        fallback_db_path: The SQLite file of the buffer; one bus at a time may use it.
+        name: Stable over restarts: member of consumer groups, part of event ids; default: the file's stem.
         options: See `Options`.
 
     Raises:

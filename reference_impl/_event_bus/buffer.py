@@ -103,7 +103,7 @@ class Buffer:
         return self._db
 
     def open(self, name: str) -> Opened:
-        """Open or create the file, and begin a new epoch. A new file gets a new producer, so its epochs start afresh."""
+        """Open or create the file, and begin a new epoch. A new file is a new producer, with epochs of its own."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
         try:

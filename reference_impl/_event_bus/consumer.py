@@ -66,6 +66,8 @@ class Subscription:
         self._link: Link | None = None
         self._reading = False
         self._next_claim = 0.0
+        self._read_pending = self._pack_read("0", 0)
+        self._read_new = self._pack_read(">", options.block)
 
     async def run(self) -> None:
         """Deliver until `stop` is called, whatever happens to Redis."""
@@ -103,7 +105,7 @@ class Subscription:
             self._marks = self._make_watermarks(self._group, await self._file.load(self._group))
         self._link = link = await Link.open(self._address, self._options.probe_timeout)
         await self._make_groups(link)
-        while acks := await self._process(link, self._marks, await self._read(link, [], "0", block=0)):
+        while acks := await self._process(link, self._marks, await self._read(link, [], self._read_pending, 0)):
             await self._send(link, acks)
         backoff.reset()
         loop = asyncio.get_running_loop()
@@ -111,7 +113,7 @@ class Subscription:
             if loop.time() >= self._next_claim:
                 self._next_claim = loop.time() + self._options.claim_idle / 2
                 acks += await self._claim(link, self._marks)
-            reply = await self._read(link, acks, ">", block=self._options.block)
+            reply = await self._read(link, acks, self._read_new, self._options.block)
             acks = await self._process(link, self._marks, reply)
         await self._send(link, acks)
 
@@ -127,14 +129,16 @@ class Subscription:
         if commands:
             await link.ask(b"".join(commands), len(commands), self._options.replay_timeout)
 
-    async def _read(self, link: Link, acks: Sequence[bytes], start: str, *, block: float) -> Sequence[Reply]:
-        """Acknowledge, and read on; return `[stream, entries]` pairs. `start` is `>` for new entries, `0` for own pending."""
+    def _pack_read(self, start: str, block: float) -> bytes:
         blocking = ("BLOCK", round(block * 1000)) if block else ()
         starts = [start] * len(self._streams)
-        read = pack(
+        return pack(
             *("XREADGROUP", "GROUP", self._group, self._member, "COUNT", self._options.read_batch, *blocking),
             *("STREAMS", *self._streams, *starts),
         )
+
+    async def _read(self, link: Link, acks: Sequence[bytes], read: bytes, block: float) -> Sequence[Reply]:
+        """Acknowledge, and read on; return `[stream, entries]` pairs."""
         self._reading = bool(block)
         try:
             replies = await link.ask(b"".join([*acks, read]), len(acks) + 1, block + _MARGIN)

@@ -1,7 +1,7 @@
 """From payloads to bytes on the wire and back: canonical JSON, Redis commands, stream entries. Pure.
 
-A stream entry has the fields `event_id`, `payload` (JSON) and `timestamp` (Unix seconds). Commands are packed here rather
-than by redis-py because one XADD is the cost of one publish: its fixed part is packed once per event type.
+A stream entry has the fields `event_id`, `payload` (JSON) and `timestamp` (Unix seconds). Commands are packed here
+rather than by redis-py because one XADD is the cost of one publish: its fixed part is packed once per event type.
 """
 
 import json
@@ -75,13 +75,12 @@ def encode_payload(payload: Mapping[str, Any], max_bytes: int) -> str:
     """
     try:
         text = _encode(payload if type(payload) is dict else dict(payload))
-        if len(text.encode()) > max_bytes:
-            raise PayloadError(f"the payload has more than {max_bytes} bytes")
+        size = len(text.encode())
         faithful = json.loads(text) == payload
-    except PayloadError:
-        raise
     except (TypeError, ValueError, RecursionError, AttributeError) as error:
         raise PayloadError(f"the payload is not a JSON object: {error}") from error
+    if size > max_bytes:
+        raise PayloadError(f"the payload has {size} bytes, more than {max_bytes}")
     if not faithful:
         raise PayloadError("the payload would not come back equal: use JSON's own types, with strings as keys")
     return text
@@ -127,10 +126,9 @@ def decode_entry(stream: str, fields: Sequence[bytes]) -> DeliveredEvent:
     try:
         values = dict(zip(fields[::2], fields[1::2], strict=True))
         payload = json.loads(values[b"payload"])
-        if not isinstance(payload, dict):
-            raise TypeError("the payload is not an object")
-        return DeliveredEvent(
-            values[b"event_id"].decode(), stream.removeprefix(STREAM_PREFIX), payload, float(values[b"timestamp"])
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        event_id, timestamp = values[b"event_id"].decode(), float(values[b"timestamp"])
+    except (KeyError, ValueError) as error:
         raise ValueError(f"not an event: {error!r}") from error
+    if not isinstance(payload, dict):
+        raise ValueError("not an event: its payload is not an object")  # noqa: TRY004 - the data is wrong, not the code
+    return DeliveredEvent(event_id, stream.removeprefix(STREAM_PREFIX), payload, timestamp)

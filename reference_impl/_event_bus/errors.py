@@ -16,7 +16,7 @@ class EventBusError(Exception):
 
 
 class PayloadError(EventBusError, ValueError):
-    """The event type or payload cannot be carried: not a JSON object, NaN or infinity in it, non-string keys, too big."""
+    """The event type or payload cannot be carried: not a JSON object, NaN in it, keys that are no strings, too big."""
 
 
 class BusClosedError(EventBusError):

@@ -155,7 +155,7 @@ class Lane:
             await waiter
 
     async def release(self) -> None:
-        """Give back the link and the buffer, the tail written out: Redis may restart before the next start of this bus."""
+        """Give back the link and the buffer, the tail written out: Redis may restart before this bus does."""
         link, self.link = self.link, None
         if link is not None:
             await link.aclose()

@@ -1,9 +1,9 @@
 """One connection to Redis: requests out, replies in, every request with a deadline.
 
-redis-py makes the connection (URL, TLS, AUTH, SELECT), then this protocol takes the transport over and hiredis parses the
-replies. That buys what publishing needs: a reset is noticed while nothing is asked; neither a task nor a lock stands
-between a publish and the socket; and an unanswered request drops the link for good, because after one of those nobody
-can say which reply belongs to whom. A dropped link discards what it had not yet sent.
+redis-py makes the connection (URL, TLS, AUTH, SELECT), then this protocol takes the transport over and hiredis parses
+the replies. That buys what publishing needs: a reset is noticed while nothing is asked; neither a task nor a lock
+stands between a publish and the socket; and an unanswered request drops the link for good, because after one of those
+nobody can say which reply belongs to whom. A dropped link discards what it had not yet sent.
 """
 
 import asyncio
@@ -86,16 +86,16 @@ class Link(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     @classmethod
-    async def open(cls, address: Address, timeout: float) -> "Link":
+    async def open(cls, address: Address, limit: float) -> "Link":
         """Connect, and make sure that the server answers; learn which process it is.
 
         Raises:
-            LinkError: Refused, not answered within `timeout` seconds, not authorised, or still loading.
+            LinkError: Refused, not answered within `limit` seconds, not authorised, or still loading.
 
         """
         connection = address.connection()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit):
                 await connection.connect()
             if not _is_alive(connection):
                 raise ConnectionResetError("closed as soon as it was made")  # noqa: TRY301 - a failure like the others
@@ -107,7 +107,7 @@ class Link(asyncio.Protocol):
             raise
         link = cls(connection)
         try:
-            pong, info = await link.ask(_HELLO, 2, timeout)
+            pong, info = await link.ask(_HELLO, 2, limit)
         except BaseException:
             await link.aclose()
             raise
@@ -122,15 +122,15 @@ class Link(asyncio.Protocol):
         """Whether requests can still be made."""
         return self._cause is None
 
-    def request(self, packed: bytes, replies: int, timeout: float, done: OnReplies) -> None:
-        """Send commands that have so many replies; `done` is called once with all of them, or with the error.
+    def request(self, packed: bytes, replies: int, limit: float, done: OnReplies) -> None:
+        """Send commands that have so many replies; `done` is called once with all of them, or with the error,
 
         On a link that is already lost, `done` is called at once.
         """
         if self._cause is not None:
             done(LinkError(self._cause))
             return
-        request = _Request(replies, self._loop.time() + timeout, done)
+        request = _Request(replies, self._loop.time() + limit, done)
         self._requests.append(request)
         if self._watch is not None and request.deadline < self._watch.when():
             self._watch.cancel()
@@ -139,7 +139,7 @@ class Link(asyncio.Protocol):
             self._watch = self._loop.call_at(request.deadline, self._check_deadline)
         self._transport.write(packed)
 
-    async def ask(self, packed: bytes, replies: int, timeout: float) -> Sequence[Reply]:
+    async def ask(self, packed: bytes, replies: int, limit: float) -> Sequence[Reply]:
         """Send commands and wait for their replies.
 
         Raises:
@@ -156,7 +156,7 @@ class Link(asyncio.Protocol):
             else:
                 answer.set_result(result)
 
-        self.request(packed, replies, timeout, done)
+        self.request(packed, replies, limit, done)
         return await answer
 
     def abort(self, cause: str) -> None:

@@ -9,7 +9,7 @@ Overflow: TypeAlias = Literal["drop_oldest", "reject"]
 
 
 class Event(NamedTuple):
-    """One event on its way to Redis: `event_id` is `producer:epoch:seq`, `payload` canonical JSON, `timestamp` Unix seconds.
+    """One event on its way to Redis: id (`producer:epoch:seq`), type, canonical JSON, Unix seconds.
 
     A NamedTuple because SQLite takes it as a row as it is, and because one is made for every publish.
     """

@@ -12,8 +12,8 @@
 Order rests on three rules kept here:
 
 1. While a row is buffered, every event goes to the buffer (`route` is BUFFER), so none overtakes a buffered one.
-2. Near the end of a replay the lane is held (`route` is HOLD) until the last rows are confirmed, or else a busy publisher
-   would append for ever. `resumed` is legal only with the retained tail replayed, no row and no commit in hand.
+2. Near the end of a replay the lane is held (`route` is HOLD) until the last rows are confirmed, or else a busy
+   publisher would append for ever. `resumed` is legal only with the tail replayed, no row and no commit in hand.
 3. Rows are only replayed once the tail, which is older, was replayed (`next_step` says TAIL before ROWS).
 """
 

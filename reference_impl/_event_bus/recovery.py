@@ -3,7 +3,7 @@
 One task. While publishing is direct it only probes an idle link. Otherwise it tries to reach Redis, with full-jitter
 pauses of at most half a second, and once Redis answers it replays: first the retained tail if this is another Redis
 process than the one that confirmed it, then the buffer in row order, a MULTI/EXEC batch at a time, deleting what was
-confirmed before reading on. The batch adapts to the link: halved when it was not confirmed in time, doubled when it was.
+confirmed before reading on. The batch adapts to the link: halved when it was not confirmed in time, else doubled.
 """
 
 import asyncio

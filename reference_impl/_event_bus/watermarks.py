@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS watermark (
     PRIMARY KEY (consumer_group, producer, event_type)
 ) WITHOUT ROWID;
 """
+_SAVE = "INSERT OR REPLACE INTO watermark VALUES (?, ?, ?, ?, ?)"
 
 
 class Mark(NamedTuple):
@@ -82,9 +83,12 @@ class WatermarkFile:
 
     def _save(self, marks: Sequence[Mark]) -> None:
         db = self._open()
+        if len(marks) == 1:  # the common case at low rates: a statement alone is its own transaction
+            db.execute(_SAVE, marks[0])
+            return
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany("INSERT OR REPLACE INTO watermark VALUES (?, ?, ?, ?, ?)", marks)
+            db.executemany(_SAVE, marks)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:

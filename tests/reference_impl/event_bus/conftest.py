@@ -96,13 +96,13 @@ class Reader:
 
 async def _eventually(condition: Callable[[], bool], within: float = 8.0) -> None:
     async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.002)
+        while not condition():  # noqa: ASYNC110 - another process is watched, it sets no event of ours
+            await asyncio.sleep(0.002)  # paces the polling, synchronises nothing
 
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[None]]:
-    """Wait for a state that nothing announces: `await eventually(condition, within=seconds)`."""
+    """A function that polls for a state that nothing announces, for at most `within` seconds."""
     return _eventually
 
 

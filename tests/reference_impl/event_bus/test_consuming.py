@@ -27,7 +27,7 @@ async def test_every_group_gets_every_event_of_its_types(server, make_bus, reade
 
 
 async def test_a_repetition_in_the_stream_reaches_no_handler(server, make_bus, reader):
-    """A lost reply leaves an event in the stream twice; the handler sees it once, after a restart of the consumer too."""
+    """A lost reply leaves an event in the stream twice; the handler sees it once, after its own restart too."""
     bus, consumer = make_bus(server.url), make_bus(server.url, "consumer")
     await bus.start()
     await consumer.start()

@@ -1,4 +1,4 @@
-"""The decisions of `modes` carried out on a toy world: whatever fails in whatever order, nothing is lost or reordered."""
+"""The decisions of `modes` carried out on a toy world: whatever fails, nothing is lost or reordered."""
 
 from collections.abc import Sequence
 
