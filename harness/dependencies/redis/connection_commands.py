@@ -91,7 +91,7 @@ def hello(session: Session, argv: list[bytes]) -> bytes:
     if name is not None:
         session.name = name
     session.resp3 = resp3
-    facts = {
+    facts: dict[str, object] = {
         "server": "valkey",
         "version": VERSION,
         "proto": 3 if resp3 else 2,
@@ -196,7 +196,7 @@ def _set_info(session: Session, argv: list[bytes]) -> bytes:
     what = argv[2].lower()
     if what not in {b"lib-name", b"lib-ver"}:
         raise ReplyError(f"ERR Unrecognized option '{text_of(argv[2])}'")
-    value = _check_name(argv[3], what.decode())
+    value = _check_name(argv[3], text_of(argv[2]))
     session.library = (value, session.library[1]) if what == b"lib-name" else (session.library[0], value)
     return resp.OK
 
@@ -243,7 +243,7 @@ def _kill(session: Session, argv: list[bytes]) -> bytes:
         if option.lower() == b"skipme":
             skip_me = value.lower() == b"yes"
         elif option.lower() == b"id":
-            number = parse_int(value, "ERR client-id should be greater than 0")
+            number = parse_int(value, SYNTAX_ERROR)
             if number <= 0:
                 raise ReplyError("ERR client-id should be greater than 0")
             plain += (option, value)

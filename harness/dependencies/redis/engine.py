@@ -52,7 +52,6 @@ class Engine:
         self.started_ns = self.now_ns()
         self.port = 0
         self._now_fixed_ns: int | None = None
-        self._ready: list[tuple[KeyDatabase, bytes]] = []
         self._table = _command_table(self.bridge)
 
     @property
@@ -100,7 +99,7 @@ class Engine:
             session.queue.append((command, argv))
             return resp.QUEUED
         reply = self.run(session, command, argv, now_ns)
-        if self._ready:
+        if self.keyspace.ready:
             self._serve_blocked(now_ns)
         return reply
 
@@ -126,9 +125,11 @@ class Engine:
         self.execute(session, argv)
         self._now_fixed_ns = None
         self.logging = True
-        self._ready.clear()
+        self.keyspace.ready.clear()
 
     def _check_allowed(self, session: Session, command: Command) -> None:
+        if session.queue is not None and command.name in {"multi", "watch"}:
+            raise ReplyError(f"ERR Command '{command.name}' not allowed inside a transaction")
         if command.connection:
             return
         if not session.signed_in:
@@ -144,15 +145,14 @@ class Engine:
 
     def _settle(self, db: KeyDatabase, argv: list[bytes], now_ns: int, reply: bytes) -> None:
         keyspace = self.keyspace
-        self._ready += keyspace.touched
-        keyspace.touched.clear()
+        keyspace.touched = False
         effect = self.effect
         self.effect = None
         if self.logging:
             self.state.record(now_ns, db.number, effect or resolved_effect(argv, keyspace.now_ms, reply))
 
     def _serve_blocked(self, now_ns: int) -> None:
-        ready = self._ready
+        ready = self.keyspace.ready
         position = 0
         while position < len(ready):
             db, key = ready[position]

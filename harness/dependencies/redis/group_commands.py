@@ -70,20 +70,33 @@ def _read_group(session: Session, options: ReadOptions, after: list[int]) -> lis
         stream, group = _require(session, key, options.group, " in XREADGROUP with GROUP option")
         consumer, created = group.consumer(options.consumer, now_ms)
         if last_seen != UNKNOWN:
-            found.append((key, _history(stream, consumer, last_seen, options.count)))
+            found.append((key, _history(session, stream, group, options, last_seen)))
         elif entries := stream.read_new(group, consumer, options.count, now_ms, keep_pending=options.keep_pending):
             found.append((key, entries))
             created = True
         if created:
-            session.db.notify_watch(key)
+            session.db.note_change(key)
     return found
 
 
-def _history(stream: Stream, consumer: Consumer, last_seen: int, count: int | None) -> list[bytes]:
-    held = sorted(entry_id for entry_id in consumer.pending if entry_id > last_seen)[:count]
-    return [
-        stream.get(entry_id) or b"*2\r\n%b%b" % (resp.bulk(format_id(entry_id)), resp.NULL_ARRAY) for entry_id in held
-    ]
+def _history(session: Session, stream: Stream, group: Group, options: ReadOptions, last_seen: int) -> list[bytes]:
+    """Return what the consumer holds and did not acknowledge; each counts as delivered once more.
+
+    As on a real server this counting is not written to the log: after a crash it is as it was before.
+    """
+    consumer = group.consumers[options.consumer]
+    now_ms = session.engine.keyspace.now_ms
+    entries: list[bytes] = []
+    for entry_id in sorted(entry_id for entry_id in consumer.pending if entry_id > last_seen)[: options.count]:
+        entry = stream.get(entry_id)
+        if entry is None:
+            entry = b"*2\r\n%b%b" % (resp.bulk(format_id(entry_id)), session.null_array())
+        else:
+            pending = group.pending[entry_id]
+            pending.delivered_ms = now_ms
+            pending.deliveries += 1
+        entries.append(entry)
+    return entries
 
 
 def xack(session: Session, argv: list[bytes]) -> bytes:
@@ -94,7 +107,7 @@ def xack(session: Session, argv: list[bytes]) -> bytes:
         return resp.SMALL[0]
     acked = sum([group.drop(entry_id) for entry_id in [parse_id(text) for text in argv[3:]]])
     if acked:
-        session.db.notify_watch(argv[1])
+        session.db.note_change(argv[1])
     return resp.integer(acked)
 
 
@@ -113,7 +126,7 @@ def xpending(session: Session, argv: list[bytes]) -> bytes:
             raise ReplyError(SYNTAX_ERROR)
         position = 5
     rest = argv[position:]
-    if not 3 <= len(rest) <= 4:  # noqa: PLR2004 - start end count [consumer]
+    if len(rest) < 3:  # noqa: PLR2004 - start end count [consumer]
         raise ReplyError(SYNTAX_ERROR)
     count = max(0, parse_int(rest[2]))
     start, end = parse_range_start(rest[0]), parse_range_end(rest[1])
@@ -198,7 +211,7 @@ def xclaim(session: Session, argv: list[bytes]) -> bytes:
         changed = True
         replies.append(resp.bulk(format_id(entry_id)) if options.just_id else entry)
     if changed or created:
-        session.db.notify_watch(argv[1])
+        session.db.note_change(argv[1])
     return resp.array(replies)
 
 
@@ -242,7 +255,7 @@ def xautoclaim(session: Session, argv: list[bytes]) -> bytes:
     while position < len(argv):
         option = argv[position].lower()
         if option == b"count" and position + 1 < len(argv):
-            count = parse_int(argv[position + 1])
+            count = parse_int(argv[position + 1], "ERR COUNT must be > 0")
             if not 0 < count <= (2**63 - 1) // 16:
                 raise ReplyError("ERR COUNT must be > 0")
             position += 1
@@ -278,7 +291,7 @@ def xautoclaim(session: Session, argv: list[bytes]) -> bytes:
     for entry_id in gone:
         group.drop(entry_id)
     if replies or gone or created:
-        session.db.notify_watch(argv[1])
+        session.db.note_change(argv[1])
     deleted = resp.array([resp.bulk(format_id(entry_id)) for entry_id in gone])
     return resp.array((resp.bulk(format_id(cursor)), resp.array(replies), deleted))
 
@@ -307,7 +320,7 @@ def xgroup(session: Session, argv: list[bytes]) -> bytes:
         if group is None:
             return resp.SMALL[0]
         del stream.groups[name]
-        session.db.notify_watch(key)
+        session.db.notify_watch(key)  # wakes those who wait as members of it, so that they learn of its end
         return resp.SMALL[1]
     if group is None:
         raise ReplyError(f"NOGROUP No such consumer group '{text_of(name)}' for key name '{text_of(key)}'")
@@ -315,11 +328,11 @@ def xgroup(session: Session, argv: list[bytes]) -> bytes:
         if argv[4] in group.consumers:
             return resp.SMALL[0]
         group.consumer(argv[4], session.engine.keyspace.now_ms)
-        session.db.notify_watch(key)
+        session.db.note_change(key)
         return resp.SMALL[1]
     dropped = group.remove_consumer(argv[4])
     if dropped is not None:
-        session.db.notify_watch(key)
+        session.db.note_change(key)
     return resp.integer(dropped or 0)
 
 
@@ -366,7 +379,7 @@ def _xgroup_position(session: Session, argv: list[bytes], subcommand: bytes) -> 
             raise ReplyError(f"NOGROUP No such consumer group '{text_of(name)}' for key name '{text_of(key)}'")
         group.last_id = last_id
         group.entries_read = entries_read
-    session.db.notify_watch(key)
+    session.db.note_change(key)
     return resp.OK
 
 
@@ -486,7 +499,7 @@ def _full_group(session: Session, stream: Stream, name: bytes, count: int | None
                 seen_time=resp.integer(consumer.seen_ms),
                 active_time=resp.integer(min(consumer.active_ms, now_ms)),
                 pel_count=resp.integer(len(consumer.pending)),
-                pel=resp.array(held),
+                pending=resp.array(held),
             )
         )
     return _row(
@@ -496,7 +509,7 @@ def _full_group(session: Session, stream: Stream, name: bytes, count: int | None
         entries_read=_number(session, None if group.entries_read == UNKNOWN else group.entries_read),
         lag=_number(session, stream.lag(group)),
         pel_count=resp.integer(len(group.pending)),
-        pel=resp.array(rows),
+        pending=resp.array(rows),
         consumers=resp.array(consumers),
     )
 

@@ -3,13 +3,14 @@
 fakeredis holds strings, hashes, lists, sets and sorted sets and runs their commands; streams are our own (streams.py).
 Everything is done by subclassing, so that a user's own fakeredis in the same process behaves as it always did. What is
 changed: time comes from the keyspace (`now_ms`), blocking is handed to the engine instead of to threads and tasks, and
-every written key is noted in `touched`, which is how the engine knows what to log and whom to wake.
+every write is noted (`touched`, `ready`), which is how the engine knows what to log and whom to wake.
 
 Two clocks remain fakeredis' own: expiry of single hash fields and of set members reads `time.time`, which the sim world
 virtualises.
 """
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
 from fakeredis import FakeServer
@@ -29,14 +30,14 @@ DATABASES: Final = 16
 WRONG_TYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
-class StreamValue(Stream, BaseModel):  # type: ignore[misc] # fakeredis is untyped
+class StreamValue(Stream, BaseModel):
     """A stream as fakeredis' generic commands (TYPE, DEL, RENAME, EXPIRE) know values."""
 
     __slots__ = ()
     _model_type = b"stream"
 
 
-class KeyDatabase(Database):  # type: ignore[misc] # fakeredis is untyped
+class KeyDatabase(Database):
     """One numbered database; who watches and who waits for a key is kept here, in order of arrival."""
 
     def __init__(self, keyspace: "Keyspace", number: int) -> None:
@@ -56,8 +57,13 @@ class KeyDatabase(Database):  # type: ignore[misc] # fakeredis is untyped
         pass  # fakeredis resets it at construction; the keyspace's clock is the only one
 
     def notify_watch(self, key: bytes) -> None:
-        """Note that a key was written."""
-        self._keyspace.touched.append((self, key))
+        """Note that a key was written in a way that clients may be waiting for."""
+        self._keyspace.ready.append((self, key))
+        self.note_change(key)
+
+    def note_change(self, key: bytes) -> None:
+        """Note that a key was written in a way that nobody waits for, such as an acknowledgement."""
+        self._keyspace.touched = True
         watchers = self.watchers.get(key)
         if watchers:
             for session in watchers:
@@ -78,6 +84,12 @@ class KeyDatabase(Database):  # type: ignore[misc] # fakeredis is untyped
         if type(value) is not StreamValue:
             raise resp.ReplyError(WRONG_TYPE)
         return value
+
+    def stream_or_none(self, key: bytes) -> StreamValue | None:
+        """Return the stream at that key, or None when there is none or something else."""
+        item = self.get(key)
+        value = None if item is None else item.value
+        return value if type(value) is StreamValue else None
 
     def create_stream(self, key: bytes, stream: StreamValue) -> StreamValue:
         """Put a new stream at a free key and return it."""
@@ -115,16 +127,17 @@ class _NoLock:
         pass
 
 
-class Keyspace(FakeServer):  # type: ignore[misc] # fakeredis is untyped
+class Keyspace(FakeServer):
     """All databases of one server, and the clock and the notes of the command being run."""
 
     def __init__(self) -> None:
         super().__init__(version=(7, 2), server_type="valkey")
-        self.lock = _NoLock()
+        self.lock: Any = _NoLock()
         self.now_ns = 0
         self.now_ms = 0
-        self.touched: list[tuple[KeyDatabase, bytes]] = []
-        self.dbs: _Databases = _Databases(self)
+        self.touched = False
+        self.ready: list[tuple[KeyDatabase, bytes]] = []
+        self.dbs: Any = _Databases(self)
 
     def items(self) -> Iterator[tuple[int, bytes, Any, float | None]]:
         """Yield (database, key, value, expiry in seconds since the epoch or None) of all that is alive, in order."""
@@ -142,13 +155,27 @@ class Keyspace(FakeServer):  # type: ignore[misc] # fakeredis is untyped
 
 
 _NULL_ARRAY_COMMANDS: Final = frozenset(
-    ("blpop", "brpop", "bzpopmin", "bzpopmax", "blmpop", "bzmpop", "lmpop", "zmpop")
+    (
+        "blpop",
+        "brpop",
+        "blmove",
+        "brpoplpush",
+        "bzpopmin",
+        "bzpopmax",
+        "blmpop",
+        "bzmpop",
+        "lmpop",
+        "zmpop",
+    )
 )
 _SUBCOMMAND_CONTAINERS: Final = frozenset(name.split(" ")[0] for name in SUPPORTED_COMMANDS if " " in name)
-_ARITY_TEXT_OF_SCRIPTS: Final = "ERR Wrong number of args calling Redis command from script"
+_TIMEOUT_LAST: Final = frozenset(("blpop", "brpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax"))
+_TIMEOUT_FIRST: Final = frozenset(("blmpop", "bzmpop"))
+_SETS: Final = frozenset(("smembers", "sinter", "sunion", "sdiff"))
+_SCAN_CURSOR_AT: Final = {"scan": 0, "hscan": 1, "sscan": 1, "zscan": 1}
 
 
-class Bridge(FakeSocket):  # type: ignore[misc] # fakeredis is untyped
+class Bridge(FakeSocket):
     """Runs fakeredis' commands in the name of whichever session calls; one for all of them."""
 
     def __init__(self, keyspace: Keyspace) -> None:
@@ -163,6 +190,7 @@ class Bridge(FakeSocket):  # type: ignore[misc] # fakeredis is untyped
 
     def call(self, session: "Session", signature: Signature, arguments: list[bytes]) -> bytes:
         """Run a command and return its encoded reply; b"" when the session is blocked now."""
+        _check_arguments(signature.name, arguments)
         self._enter(session, signature.name)
         function = getattr(self, signature.func_name)
         result = self._run_command(function, signature, arguments, False)  # noqa: FBT003 - fakeredis' signature
@@ -212,7 +240,38 @@ class Bridge(FakeSocket):  # type: ignore[misc] # fakeredis is untyped
             or (name in {"lpop", "rpop", "zrank", "zrevrank"} and len(arguments) > (1 if "pop" in name else 2))
         ):
             return resp.null_array(resp3=resp3)
+        if isinstance(result, SimpleError):
+            return resp.error(_error_text(name, result.value))
+        if resp3 and name in _SETS and isinstance(result, list):
+            result = set(result)
         return _encode_fake(result, resp3=resp3)
+
+    def copy(self, key: Any, newkey: Any, *args: bytes) -> Any:
+        """COPY; fakeredis itself would let both keys share one value."""
+        key._value = deepcopy(key.value)  # noqa: SLF001 - setting `value` would count as a write to the source
+        return super().copy(key, newkey, *args)
+
+
+def _check_arguments(name: str, arguments: list[bytes]) -> None:
+    """Refuse, in a server's words, arguments that fakeredis words otherwise."""
+    if name in _TIMEOUT_LAST or name in _TIMEOUT_FIRST:
+        text = arguments[-1 if name in _TIMEOUT_LAST else 0]
+        try:
+            timeout = float(text)
+        except ValueError:
+            raise resp.ReplyError("ERR timeout is not a float or out of range") from None
+        if timeout < 0:
+            raise resp.ReplyError("ERR timeout is negative")
+    elif name in _SCAN_CURSOR_AT and not arguments[_SCAN_CURSOR_AT[name]].isdigit():
+        raise resp.ReplyError("ERR invalid cursor")
+
+
+def _error_text(name: str, text: str) -> str:
+    if text.startswith("ERR invalid expire time in ") and not text.endswith("command"):
+        return f"ERR invalid expire time in '{name}' command"
+    if text == "ERR Wrong number of args calling Redis command from script":
+        return f"ERR wrong number of arguments for '{name}' command"
+    return text
 
 
 def _encode_fake(value: Any, *, resp3: bool) -> bytes:

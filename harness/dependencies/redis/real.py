@@ -24,6 +24,7 @@ import hiredis
 
 from harness.dependencies.redis import aof
 from harness.dependencies.redis.options import RedisOptions
+from harness.dependencies.redis.resp import bulks
 from harness.errors import UsageError, WorldError
 from harness.history.events import HostChanged, Observation
 
@@ -36,6 +37,9 @@ _ANSWER_S_MAX: Final = 5.0
 _POLL_S: Final = 0.002
 _SOCKET_PATH_BYTES_MAX: Final = 107
 _STARTS_MAX: Final = 3
+_ESTABLISHED: Final = "01"
+_CLOSE_WAIT: Final = "08"  # the peer gave up and closed; its end counts as one byte that was not read
+_OPEN_STATES: Final = frozenset((_ESTABLISHED, _CLOSE_WAIT))
 
 
 class Child(Protocol):
@@ -163,7 +167,7 @@ class RealRedis:
             reply = await self._ask(b"PING", unix=False)
         except (OSError, EOFError, TimeoutError):
             return False
-        return reply == b"PONG"
+        return bool(reply == b"PONG")
 
     async def _ask(self, *argv: bytes, unix: bool) -> Any:
         """Send one command over a connection of its own and return the reply. Raises OSError, EOFError, TimeoutError."""
@@ -174,9 +178,9 @@ class RealRedis:
             try:
                 replies = 1
                 if self._options.password:
-                    writer.write(hiredis.pack_command((b"AUTH", self._options.password.encode())))
+                    writer.write(bulks((b"AUTH", self._options.password.encode())))
                     replies = 2
-                writer.write(hiredis.pack_command(argv))
+                writer.write(bulks(argv))
                 parser = hiredis.Reader()
                 reply: Any = False
                 while replies:
@@ -328,12 +332,12 @@ def unread_bytes(port: int, table: Path = Path("/proc/net/tcp")) -> tuple[int, i
         lines = table.read_text().splitlines()[1:]
     except OSError:
         return None
-    established = "01"
     sizes = []
     for line in lines:
         columns = line.split()
-        if columns[3] == established and int(columns[1].split(":")[1], 16) == port:
-            sizes.append(int(columns[4].split(":")[1], 16))
+        if columns[3] in _OPEN_STATES and int(columns[1].split(":")[1], 16) == port:
+            unread = int(columns[4].split(":")[1], 16)
+            sizes.append(unread - 1 if columns[3] == _CLOSE_WAIT and unread else unread)
     return len(sizes), sum(sizes)
 
 

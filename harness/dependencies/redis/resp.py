@@ -6,6 +6,7 @@ follows the server's own rules and words its errors, so that the fast path never
 right where they arise: a stream entry is encoded once, when it is added, and never again.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ REQUEST_BYTES_MAX: Final = 64 * 1024 * 1024
 """The most bytes of one unfinished request that are held; real servers allow 512 MiB per argument."""
 
 _INLINE_BYTES_MAX: Final = 64 * 1024
-_ARGUMENTS_MAX: Final = 1024 * 1024
+_ARGUMENTS_MAX: Final = 2**31 - 1
 
 OK: Final = b"+OK\r\n"
 PONG: Final = b"+PONG\r\n"
@@ -50,8 +51,8 @@ def bulk(value: bytes) -> bytes:
 
 
 def bulks(values: Sequence[bytes]) -> bytes:
-    """Return an array of bulk strings."""
-    packed: bytes = hiredis.pack_command(tuple(values))
+    """Return an array of bulk strings, which is what a request is too."""
+    packed: bytes = hiredis.pack_command(tuple(values))  # type: ignore[arg-type] # its stub knows one-tuples only
     return packed
 
 
@@ -99,7 +100,7 @@ def double(value: float) -> bytes:
 class RequestParser:
     """Splits what a client sends into requests (argument lists)."""
 
-    __slots__ = ("_chunks", "_chunks_bytes", "_reader", "_served", "_strict")
+    __slots__ = ("_chunks", "_chunks_bytes", "_position", "_reader", "_served", "_strict")
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
@@ -107,22 +108,26 @@ class RequestParser:
         self._chunks_bytes = 0
         self._served = 0  # requests already taken out of those chunks
         self._strict = False
-
-    def feed(self, data: bytes) -> None:
-        """Take in what arrived."""
-        self._chunks.append(data)
-        self._chunks_bytes += len(data)
-        if not self._strict:
-            # hiredis takes simple strings for bulk strings and anything for a request; a server does not.
-            if b"\r\n+" in data or (len(self._chunks) == 1 and data[:1] != b"*"):
-                self._strict = True
-            else:
-                self._reader.feed(data)
+        self._position = 0  # where the strict parser stands
 
     @property
     def waiting(self) -> bool:
         """Whether bytes are held that no request was made of yet."""
         return bool(self._chunks)
+
+    def feed(self, data: bytes) -> None:
+        """Take in what arrived."""
+        chunks = self._chunks
+        chunks.append(data)
+        self._chunks_bytes += len(data)
+        if self._strict:
+            return
+        # hiredis takes simple strings for bulk strings, and makes room for as many arguments as are announced.
+        seam = data if len(chunks) == 1 else chunks[-2][-_SEAM_BYTES:] + data
+        if b"\r\n+" in seam or _HUGE_COUNT.search(seam) or (len(chunks) == 1 and data[:1] != b"*"):
+            self._strict = True
+        else:
+            self._reader.feed(data)
 
     def next(self) -> list[bytes] | None:
         """Return the next request, or None when more bytes are needed. Raises ProtocolError."""
@@ -139,33 +144,42 @@ class RequestParser:
                     if not self._reader.has_data():
                         self._chunks.clear()
                         self._chunks_bytes = self._served = 0
-                    elif self._chunks_bytes > REQUEST_BYTES_MAX:
-                        raise ProtocolError("too big request")
+                    else:
+                        self._check_size()
                     return None
                 self._strict = True
         return self._next_strictly()
 
     def _next_strictly(self) -> list[bytes] | None:
-        buffer = b"".join(self._chunks)
-        position = 0
+        if len(self._chunks) > 1:
+            self._chunks = [b"".join(self._chunks)]
+        buffer = self._chunks[0] if self._chunks else b""
+        position = self._position
         for _ in range(self._served):
             position, _request = _parse_one(buffer, position)
         self._served = 0
         request: list[bytes] | None = []
         while request == []:  # empty requests are skipped without an answer
             position, request = _parse_one(buffer, position)
-        self._chunks = [buffer[position:]]
-        self._chunks_bytes = len(self._chunks[0])
-        if request is None:
-            if self._chunks_bytes > REQUEST_BYTES_MAX:
-                raise ProtocolError("too big request")
-            if not self._chunks_bytes:
-                self._chunks.clear()
-                self._reader = hiredis.Reader()
-                self._strict = False
-        return request
+        if request is not None:
+            self._position = position
+            return request
+        self._position = 0
+        self._chunks = [buffer[position:]] if position < len(buffer) else []
+        self._chunks_bytes = len(buffer) - position
+        self._check_size()
+        if not self._chunks:  # at a boundary, the fast path is open again
+            self._reader = hiredis.Reader()
+            self._strict = False
+        return None
+
+    def _check_size(self) -> None:
+        if self._chunks_bytes > REQUEST_BYTES_MAX:
+            raise ProtocolError("too big request")
 
 
+_SEAM_BYTES: Final = 16
+_HUGE_COUNT: Final = re.compile(rb"[*$]\d{7}")
 _BYTES_ONLY: Final = {bytes}
 
 

@@ -45,7 +45,7 @@ class RedisState:
         self.keyspace = Keyspace()
         self.config: dict[bytes, bytes] = {}
         self._generations = [Generation()]
-        self._compact_at = _COMPACT_AFTER
+        self._compact_after = self._compact_at = _COMPACT_AFTER
 
     @property
     def run_id(self) -> str:
@@ -71,7 +71,7 @@ class RedisState:
         base = pickle.dumps(list(self.keyspace.items()), protocol=pickle.HIGHEST_PROTOCOL)
         self._generations = [generations[-1], Generation(base, time_ns)]
         size = sum(len(value) if hasattr(value, "__len__") else 1 for _, _, value, _ in self.keyspace.items())
-        self._compact_at = max(_COMPACT_AFTER, size)
+        self._compact_at = max(self._compact_after, size)
 
     def recover(self, *, lose_ns: int | None, died_ns: int | None = None) -> None:
         """Begin the next incarnation: with everything (0), without the last `lose_ns`, or with nothing (None).

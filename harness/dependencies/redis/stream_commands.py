@@ -139,6 +139,7 @@ def _parse_new_id(text: bytes) -> tuple[int, int | None]:
 def _choose_id(stream: Stream, wanted: tuple[int, int | None] | None, now_ms: int) -> int:
     if wanted is None:
         return stream.next_id(now_ms)
+    stream.require_room()
     ms, seq = wanted
     if seq is not None:
         return make_id(ms, seq)
@@ -170,7 +171,7 @@ def xtrim(session: Session, argv: list[bytes]) -> bytes:
         return resp.SMALL[0]
     removed = trim.apply(stream)
     if removed:
-        session.db.notify_watch(argv[1])
+        session.db.note_change(argv[1])
     return resp.integer(removed)
 
 
@@ -181,7 +182,7 @@ def xdel(session: Session, argv: list[bytes]) -> bytes:
         return resp.SMALL[0]
     deleted = sum([stream.delete(entry_id) for entry_id in [parse_id(text) for text in argv[2:]]])
     if deleted:
-        session.db.notify_watch(argv[1])
+        session.db.note_change(argv[1])
     return resp.integer(deleted)
 
 
@@ -282,7 +283,7 @@ def xsetid(session: Session, argv: list[bytes]) -> bytes:
         stream.entries_added = added
     if max_deleted:
         stream.max_deleted_id = max_deleted
-    session.db.notify_watch(argv[1])
+    session.db.note_change(argv[1])
     return resp.OK
 
 
@@ -337,7 +338,7 @@ def parse_read(argv: list[bytes], *, grouped: bool) -> ReadOptions:
 
 def _take_streams(options: ReadOptions, rest: list[bytes], *, grouped: bool) -> None:
     if len(rest) % 2:
-        what = "an ID or '>'" if grouped else "an ID, '+', or '$'"
+        what = "an ID or '>'" if grouped else "an ID or '$'"
         name = "xreadgroup" if grouped else "xread"
         raise ReplyError(f"ERR Unbalanced '{name}' list of streams: for each stream key {what} must be specified.")
     half = len(rest) // 2
@@ -393,7 +394,7 @@ def xread(session: Session, argv: list[bytes]) -> bytes:
     def attempt() -> bytes | None:
         found: list[tuple[bytes, list[bytes]]] = []
         for key, last_seen in zip(options.keys, after, strict=True):
-            stream = db.stream(key)
+            stream = db.stream_or_none(key)  # while it waits, a key of another type is a key without entries
             if stream is not None and stream.last_id > last_seen:
                 entries = stream.between(last_seen + 1, ID_MAX, options.count)
                 if entries:

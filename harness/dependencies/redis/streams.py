@@ -183,15 +183,17 @@ class Stream:
         entry_id = now_ms << SEQ_BITS
         if entry_id > self.last_id:
             return entry_id
+        self.require_room()
+        return self.last_id + 1
+
+    def require_room(self) -> None:
+        """Raise ReplyError when ids are exhausted."""
         if self.last_id == ID_MAX:
             raise ReplyError("ERR The stream has exhausted the last possible ID, unable to add more items")
-        return self.last_id + 1
 
     def append(self, entry_id: int, fields: Sequence[bytes]) -> bytes:
         """Add an entry (field, value, field, value, ...) and return its id as text. Raises ReplyError."""
         if entry_id <= self.last_id:
-            if self.last_id == ID_MAX:
-                raise ReplyError("ERR The stream has exhausted the last possible ID, unable to add more items")
             raise ReplyError("ERR The ID specified in XADD is equal or smaller than the target stream top item")
         text = b"%d-%d" % (entry_id >> SEQ_BITS, entry_id & SEQ_MAX)
         self._ids.append(entry_id)
@@ -362,7 +364,7 @@ class Stream:
 
     def lag(self, group: Group) -> int | None:
         """Return how many entries the group has yet to read, or None when deletions hide it."""
-        if not self.entries_added or not len(self):
+        if not self.entries_added:
             return 0
         if group.entries_read != UNKNOWN and not self.has_tombstone_from(group.last_id):
             return self.entries_added - group.entries_read

@@ -8,8 +8,6 @@ from harness.dependencies.redis.session import Session
 
 def multi(session: Session, _argv: list[bytes]) -> bytes:
     """MULTI: queue what follows."""
-    if session.queue is not None:
-        raise ReplyError("ERR MULTI calls can not be nested")
     session.queue = []
     session.queue_failed = False
     return resp.OK
@@ -52,8 +50,6 @@ def execute(session: Session, _argv: list[bytes]) -> bytes:
 
 def watch(session: Session, argv: list[bytes]) -> bytes:
     """WATCH key ...: fail the next EXEC if one of them is written before it."""
-    if session.queue is not None:
-        raise ReplyError("ERR WATCH inside MULTI is not allowed")
     for key in argv[1:]:
         session.watch(key)
     return resp.OK
