@@ -1,10 +1,11 @@
 """Carries out one planned scenario in one world: start, hurt, heal, let settle, stop. The same code in both worlds."""
 
 import asyncio
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from harness.faults.base import Stage
-from harness.history.events import FaultBegan, FaultHealed
+from harness.history.events import Event, FaultBegan, FaultHealed, HostChanged
 from harness.scenario import PlannedFault, Profile, Scenario
 from harness.units import seconds
 from harness.world.base import World
@@ -13,8 +14,41 @@ STOP_TIMEOUT_NS: Final = seconds(10)
 """How long a host may take to finish once asked. Generous: a target that flushes its buffer is allowed to."""
 
 
-async def direct(world: World, scenario: Scenario, profile: Profile, plan: tuple[PlannedFault, ...]) -> None:
-    """Run the scenario to its end. Planned times count from the moment at which every host has been started."""
+class Alarm:
+    """Ends a run early when a host fails: what comes after would only be waited for, not believed."""
+
+    def __init__(self) -> None:
+        self._rung: asyncio.Future[None] | None = None
+
+    def hear(self, event: Event) -> None:
+        """Ring if the event is the failure of a host."""
+        rung = self._rung
+        if type(event) is HostChanged and event.change == "failed" and rung is not None and not rung.done():
+            rung.set_result(None)
+
+    async def unless_rung(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work to its end, or until the alarm rings."""
+        self._rung = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self._rung}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            rung, self._rung = self._rung.done(), None
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if not (rung and task.cancelled()):
+            await task
+
+
+async def direct(
+    world: World, scenario: Scenario, profile: Profile, plan: tuple[PlannedFault, ...], alarm: Alarm
+) -> None:
+    """Run the scenario to its end, or until a host fails. Planned times count from when every host was started."""
+    await alarm.unless_rung(_act(world, scenario, profile, plan))
+
+
+async def _act(world: World, scenario: Scenario, profile: Profile, plan: tuple[PlannedFault, ...]) -> None:
     for dependency in scenario.dependencies:
         await world.start_dependency(dependency.name, dependency.kind, dependency.options)
     for host in profile.hosts:

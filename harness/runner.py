@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import __version__
+from harness.director import Alarm
 from harness.errors import HarnessError, HistoryError
 from harness.history.events import SCHEMA, Event, RunEnded, RunStarted
 from harness.history.history import History
@@ -84,6 +85,7 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
         targets=order.targets,
         folder=order.folder,
         options=order.options,
+        alarm=sink.alarm,
     )
     with sink.streaming(to_disk=order.world == "real"), _noting(trouble, order.folder):
         enter = run_in_sim if order.world == "sim" else run_in_real
@@ -183,10 +185,12 @@ class _RunSink:
             planned,
         )
         self.events: list[Event] = [header]
+        self.alarm = Alarm()
 
     def record(self, event: Event) -> None:
         """Append one event."""
         self.events.append(event)
+        self.alarm.hear(event)
         if self._store is not None:
             self._store.record(event)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.director import direct
+from harness.director import Alarm, direct
 from harness.history.recorder import Sink
 from harness.scenario import PlannedFault, Profile, Scenario
 from harness.tape import Tape
@@ -37,6 +37,7 @@ class Staging:
     targets: Mapping[str, str]
     folder: Path
     options: Options
+    alarm: Alarm
 
     @property
     def scratch(self) -> Path:
@@ -59,7 +60,7 @@ def run_in_sim(staging: Staging, sink: Sink) -> Ended:
     from harness.world.sim.run import run_sim
 
     async def director(world: World) -> None:
-        await direct(world, staging.scenario, staging.profile, staging.plan)
+        await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
 
     disks = Path(tempfile.mkdtemp(prefix="harness-sim-", dir=_fast_disk()))
     try:
@@ -107,7 +108,7 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
             directory=staging.scratch,
             dependency_kinds={"redis": start_real},
         ) as world:
-            await direct(world, staging.scenario, staging.profile, staging.plan)
+            await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
             return Ended(None, None)
     except asyncio.CancelledError:
         if interrupted:
