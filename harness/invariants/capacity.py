@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from harness.history.history import History
 from harness.history.query import lifetimes
 from harness.invariants.base import result
-from harness.invariants.findings import Moment, at, finding
+from harness.invariants.findings import Moment, at, counted, finding
 from harness.invariants.flow import DEFAULT_FLOW, Announcement, Flow, FlowRecord, Publish, Sample, read_flow
 from harness.invariants.timeline import publish_moments
 from harness.verdict import Finding, InvariantResult, Outcome
@@ -74,7 +74,7 @@ class Capacity:
             announced = book.announced_by(last.time_ns)
             honest = last.dropped >= announced if book.killed else last.dropped == announced
             if not honest:
-                text = f"{book.producer} counted {last.dropped} dropped events and announced {announced}"
+                text = f"{book.producer} counted {counted(last.dropped, 'dropped event')} and announced {announced}"
                 yield _Problem(text, last.time_ns, abs(last.dropped - announced), sample=last)
         if not book.was_full and (book.announcements or any(sample.dropped for sample in book.samples)):
             text = f"{book.producer} gave up events although its buffer cannot have been full"
@@ -85,7 +85,7 @@ class Capacity:
         unannounced = len(book.silent) - (book.counted_only if book.killed else 0)
         if book.was_full and unannounced > 0 and not history.truncated:
             for publish in book.silent:
-                text = f"{book.producer} gave up {len(book.silent)} acked events without announcing it"
+                text = f"{book.producer} gave up {counted(len(book.silent), 'acked event')} without announcing it"
                 yield _Problem(text, publish.start_ns, 0, publish=publish)
 
     def _explain(self, history: History, flow: FlowRecord, problems: list["_Problem"]) -> Finding:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from harness.history.history import History
 from harness.invariants.base import none_of
-from harness.invariants.findings import at, finding
+from harness.invariants.findings import at, counted, finding
 from harness.invariants.flow import DEFAULT_FLOW, Delivery, Flow, FlowRecord, Publish, read_flow
 from harness.invariants.ordering import OrderPerKey
 from harness.invariants.timeline import delivery_moment, offer_moments, publish_moments
@@ -54,7 +54,8 @@ class NoAckedLoss:
     def _explain(self, history: History, flow: FlowRecord, lost: list[Publish]) -> Finding:
         groups = sorted({group for publish in lost for group in missing_groups(flow, publish)})
         sentence = (
-            f"{len(lost)} acked events never reached {', '.join(groups)} (limit 0), and were not announced as given up"
+            f"{counted(len(lost), 'acked event')} never reached {', '.join(groups)} (limit 0), "
+            "and nothing announced that"
         )
         return finding(
             history,
@@ -95,7 +96,7 @@ class NoPhantoms:
     def _explain(self, history: History, flow: FlowRecord, phantoms: list[Delivery]) -> Finding:
         example = phantoms[0]
         sentence = (
-            f"{len(phantoms)} deliveries were of nothing that had been published (limit 0): "
+            f"{counted(len(phantoms), 'delivery')} of nothing that had been published (limit 0): "
             f"{example.key} {_what_is_wrong(flow, example)}"
         )
         return finding(
@@ -163,7 +164,7 @@ class DeliveredOnce:
     def _explain(self, history: History, flow: FlowRecord, repeated: list[Delivery]) -> Finding:
         example = repeated[0]
         sentence = (
-            f"{len(repeated)} deliveries were repetitions (limit 0): "
+            f"{counted(len(repeated), 'repeated delivery')} (limit 0): "
             f"{example.group} was given {example.key} again after {_gap(flow, example)}"
         )
         return finding(

@@ -37,6 +37,12 @@ def at(label: str, time_ns: int) -> str:
     return f"{label} at {time_ns / SECOND:.3f} s"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 event`, `2,000 events`; a noun in -y takes -ies."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def finding(
     history: History,
     sentence: str,

@@ -26,7 +26,7 @@ from harness.history.query import (
     percentile,
 )
 from harness.invariants.base import result
-from harness.invariants.findings import Moment, finding
+from harness.invariants.findings import Moment, counted, finding
 from harness.invariants.findings import at as at_time
 from harness.units import MILLISECOND, human
 from harness.verdict import Finding, InvariantResult, Outcome
@@ -80,10 +80,10 @@ class Bounded:
         parts = []
         if over:
             worst = max(over, key=lambda phase: figures[phase])
-            others = f", and in {len(over) - 1} more phases" if len(over) > 1 else ""
+            others = f", and in {counted(len(over) - 1, 'more phase')}" if len(over) > 1 else ""
             parts.append(f"{self.operation} took {human(figures[worst])} at {self.at} {worst}{others}")
         if sorted_out.never:
-            parts.append(f"{len(sorted_out.never)} times {self.operation} never returned")
+            parts.append(f"{len(sorted_out.never):,} {self.operation} never returned")
         slow = [record for record in sorted_out.measured if (record.duration_ns or 0) > self.limit_ns]
         offences = sorted([*slow, *sorted_out.never], key=lambda record: record.start_at)
         return finding(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.history.history import History
 from harness.invariants.base import none_of
-from harness.invariants.findings import at, finding
+from harness.invariants.findings import at, counted, finding
 from harness.invariants.flow import DEFAULT_FLOW, Delivery, Flow, FlowRecord, Publish, read_flow
 from harness.invariants.timeline import delivery_moment, publish_moments
 from harness.verdict import Finding, InvariantResult
@@ -55,7 +55,7 @@ class OrderPerKey:
     def _explain(self, history: History, flow: FlowRecord, pairs: list["_Overtaking"]) -> Finding:
         example = pairs[0]
         sentence = (
-            f"{len(pairs)} events overtook one that was acked before they were published (limit 0): "
+            f"{counted(len(pairs), 'event')} overtook another that had been acked before (limit 0): "
             f"{example.early.group} was given {example.early.key} before {example.late.key}"
         )
         return finding(

@@ -28,7 +28,7 @@ from typing import Final
 from harness.history.history import History
 from harness.history.query import FaultWindow, Window, fault_windows, lifetimes
 from harness.invariants.base import result
-from harness.invariants.findings import Moment, at, finding
+from harness.invariants.findings import Moment, at, counted, finding
 from harness.invariants.flow import DEFAULT_FLOW, Flow, FlowRecord, Publish, read_flow
 from harness.invariants.timeline import publish_moments
 from harness.units import SECOND, as_seconds, human
@@ -119,13 +119,13 @@ class RecoversWithin:
         if backlog:
             took = f"{observed:.3f} s" if isinstance(observed, float) else observed
             parts.append(
-                f"{len(backlog)} acked events were not in every group {limit} after {self.after} healed "
+                f"{counted(len(backlog), 'acked event')} not yet in every group {limit} after {self.after} healed "
                 f"(what was acked before took {took}, limit {limit})"
             )
         if len(backlog) < len(late):
             parts.append(
-                f"{len(late) - len(backlog)} events published more than {limit} after {self.after} healed "
-                f"were not in every group within {human(self.prompt_ns)} of their ack"
+                f"{counted(len(late) - len(backlog), 'event')} published more than {limit} after {self.after} healed, "
+                f"and not in every group within {human(self.prompt_ns)} of the ack"
             )
         ordered = sorted(late, key=lambda one: one.by_ns)
         return finding(

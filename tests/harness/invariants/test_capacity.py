@@ -53,11 +53,11 @@ def test_silent_overflow(overflown):
 @pytest.mark.parametrize(
     ("announced", "counted", "words"),
     [
-        ("ab", 1, "counted 1 dropped events and announced 2"),
+        ("ab", 1, "counted 1 dropped event and announced 2"),
         ("ab", 0, "counted 0 dropped events and announced 2"),
         ("ab", 3, "counted 3 dropped events and announced 2"),
         ("a", 2, "counted 2 dropped events and announced 1"),
-        ("a", 1, "gave up 1 acked events without announcing it"),
+        ("a", 1, "gave up 1 acked event without announcing it"),
     ],
 )
 def test_figures_that_differ(overflown, announced, counted, words):
@@ -110,7 +110,7 @@ def test_plain_loss_is_not_overflow(run):
 def test_producers_are_judged_apart(overflown):
     """Another producer's announcements do not cover this one's."""
     overflown.overflow(4, "a", "b").stats(11, dropped=2).stats(11, dropped=1, actor="other")
-    assert "other counted 1 dropped events and announced 0" in judge(overflown.end(12)).finding.sentence
+    assert "other counted 1 dropped event and announced 0" in judge(overflown.end(12)).finding.sentence
 
 
 def test_without_samples_nothing_is_decided(run):

@@ -26,7 +26,7 @@ class TestNoAckedLoss:
         run.groups("risk", "books").fault(0.5, 2).publish("a", 1, 1.1).deliver("a", 1.2)
         result = judge(no_acked_loss(), run.end(10))
         assert (result.verdict, result.observed) == (Outcome.VIOLATED, 1)
-        assert "1 acked events never reached books (limit 0)" in result.finding.sentence
+        assert "1 acked event never reached books (limit 0)" in result.finding.sentence
         assert [row.event for row in result.finding.rows] == [
             "fault began: redis.outage (hang)",
             "publish orders",

@@ -92,7 +92,7 @@ def test_never_returned_is_a_violation(run, life):
         run.host("publisher", change, time)
     result = judge(run.end(40))
     assert (result.verdict, result.checked, result.observed) == (Outcome.VIOLATED, 2, 100.0)
-    assert result.finding.sentence == "1 times publish never returned (limit 250 ms)"
+    assert result.finding.sentence == "1 publish never returned (limit 250 ms)"
     assert [(row.event, row.offending) for row in result.finding.rows] == [("publish began and never returned", True)]
 
 

@@ -42,7 +42,7 @@ def test_a_backlog_that_takes_too_long(outage):
     result = judge(outage.deliver("old", 25.1).end(40))
     assert (Outcome.VIOLATED, pytest.approx(5.1)) == (result.verdict, result.observed)
     assert result.finding.sentence == (
-        "1 acked events were not in every group 5 s after redis.outage healed "
+        "1 acked event not yet in every group 5 s after redis.outage healed "
         "(what was acked before took 5.100 s, limit 5 s)"
     )
     assert [(row.event, row.time_s) for row in result.finding.rows if row.offending] == [
@@ -74,7 +74,7 @@ def test_direct_publishing_must_have_resumed(outage, delivered):
     result = judge(outage.end(40))
     assert Outcome.VIOLATED is result.verdict
     assert result.finding.sentence == (
-        "1 events published more than 5 s after redis.outage healed were not in every group within 1 s of their ack"
+        "1 event published more than 5 s after redis.outage healed, and not in every group within 1 s of the ack"
     )
 
 
