@@ -111,9 +111,27 @@ def sentence_of(invariant: InvariantResult) -> str:
     return f"{invariant.name}: observed {observed}, limit {limit}."
 
 
+def untold_errors(run: RunResult) -> tuple[str, ...]:
+    """Return the errors and doubts of a run that its needs, faults and invariants do not tell by themselves.
+
+    `RunResult.errors` repeats, as text, what those fields hold; a reader should meet each trouble once.
+    """
+    told = [need.text for need in run.needs if not need.met]
+    told += [f"fault {fault.name} ({fault.mode})" for fault in run.faults if not fault.bit or fault.end_s is None]
+    told += [f"{one.id} is inconclusive" for one in run.invariants if one.verdict is Outcome.INCONCLUSIVE]
+    told += [f"invariant {one.id} raised" for one in run.invariants if one.verdict is Outcome.ERROR]
+    return tuple(text for text in run.errors if not any(part in text for part in told))
+
+
 def _raws(run: RunResult) -> Iterable[_Raw]:
-    for at, error in enumerate(run.errors):
-        yield _Raw(key=f"error {at}", verdict=Verdict.ERROR, title="Harness error", sentence=error)
+    is_error = run.verdict is Verdict.ERROR
+    for at, text in enumerate(untold_errors(run)):
+        yield _Raw(
+            key=f"error {at}",
+            verdict=Verdict.ERROR if is_error else Verdict.INCONCLUSIVE,
+            title="Harness error" if is_error else "Doubt",
+            sentence=text,
+        )
     for invariant in run.invariants:
         if invariant.verdict in _VERDICT_OF:
             yield _Raw(
@@ -138,6 +156,13 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
                 verdict=Verdict.INCONCLUSIVE,
                 title="Fault did not bite",
                 sentence=f"{fault.name} ({fault.mode}) on {fault.on} left no evidence of having hit anything.",
+            )
+        if fault.end_s is None:
+            yield _Raw(
+                key=f"heal {fault.name} {fault.on}",
+                verdict=Verdict.INCONCLUSIVE,
+                title="Fault never healed",
+                sentence=f"{fault.name} ({fault.mode}) on {fault.on} was never healed, so recovery was not shown.",
             )
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from harness.verdict import EXIT_PASS, FlawedResult, InvariantResult, Outcome, RunResult, Session, Verdict
-from reports.findings import ROWS_MAX, sentence_of
+from reports.findings import ROWS_MAX, sentence_of, untold_errors
 from reports.model import Report
 from reports.text import figure, plural, visible
 
@@ -137,14 +137,17 @@ def _lines(run: RunResult, invariant: InvariantResult) -> Iterable[str]:
 def _run_cases(run: RunResult, cases: list[_Case]) -> list[_Case]:
     """What a run came to beyond its invariants."""
     replay = f"\nreplay: {visible(run.replay, _MESSAGE_MAX)}" if run.replay else ""
+    kind = Verdict.ERROR.value if run.verdict is Verdict.ERROR else Verdict.INCONCLUSIVE.value
     more = [
-        _Case(name=f"run {at}", trouble="error", kind="ERROR", message=error, body=visible(error, 4000) + replay)
-        for at, error in enumerate(run.errors, start=1)
+        _Case(name=f"run {at}", trouble="error", kind=kind, message=text, body=visible(text, 4000) + replay)
+        for at, text in enumerate(untold_errors(run), start=1)
     ]
     unmet = [need for need in run.needs if not need.met]
     toothless = [fault for fault in run.faults if not fault.bit]
     why = [f"unmet need: {visible(need.text)} (observed {figure(need.observed)})" for need in unmet]
     why += [f"fault without effect: {visible(fault.name)} on {visible(fault.on)}" for fault in toothless]
+    unhealed = [fault for fault in run.faults if fault.end_s is None]
+    why += [f"fault never healed: {visible(fault.name)} on {visible(fault.on)}" for fault in unhealed]
     if why:
         more.append(
             _Case(

@@ -1,5 +1,7 @@
 """The model: what word a session earns, how seeds fold into findings, and that it is the same every time."""
 
+import dataclasses
+
 import pytest
 
 import reports
@@ -102,8 +104,8 @@ def test_a_long_finding_keeps_its_offending_rows() -> None:
     """A timeline of 200 rows is cut to 25, and the late offending row is not what is cut."""
     told = synthetic.finding(rows=200)
     run = synthetic.run(Verdict.FAIL)
-    invariants = (synthetic.dataclasses.replace(run.invariants[0], finding=told), *run.invariants[1:])
-    session = synthetic.session(synthetic.dataclasses.replace(run, invariants=invariants))
+    invariants = (dataclasses.replace(run.invariants[0], finding=told), *run.invariants[1:])
+    session = synthetic.session(dataclasses.replace(run, invariants=invariants))
     [finding] = reports.build(session, {}).findings
     assert len(finding.rows) == 25
     assert finding.rows[-1] == told.rows[-1]
@@ -127,3 +129,28 @@ def test_same_session_same_report() -> None:
     """Building twice gives equal models."""
     session = synthetic.sessions()["fail"]
     assert reports.build(session, synthetic.histories(session)) == reports.build(session, synthetic.histories(session))
+
+
+def test_a_trouble_is_told_once() -> None:
+    """Doubts that a run repeats as text are not told again beside the need, fault or invariant that they are about."""
+    run = synthetic.run(Verdict.INCONCLUSIVE)
+    run = dataclasses.replace(
+        run,
+        faults=(dataclasses.replace(run.faults[0], end_s=None, bit=False),),
+        invariants=(dataclasses.replace(run.invariants[0], verdict=Outcome.INCONCLUSIVE, reason="nothing to check"),),
+        errors=(
+            "the history was cut short",
+            "fault redis.outage (hang) shows no evidence that it bit",
+            "fault redis.outage (hang) was never healed",
+            f"need not met: {run.needs[0].text} (observed 12)",
+            "EB1 is inconclusive: nothing to check",
+        ),
+    )
+    findings = reports.build(synthetic.session(run), {}).findings
+    assert [(finding.title, finding.verdict) for finding in findings] == [
+        ("Doubt", Verdict.INCONCLUSIVE),
+        ("EB1 no-acked-loss", Verdict.INCONCLUSIVE),
+        ("Unmet need", Verdict.INCONCLUSIVE),
+        ("Fault did not bite", Verdict.INCONCLUSIVE),
+        ("Fault never healed", Verdict.INCONCLUSIVE),
+    ]
