@@ -4,11 +4,13 @@
 the same function object, so they follow. Node and time of `uuid1` come from a C function of their own.
 
 Pseudo-random generators have state that outlives a run. So each run begins with: the global one seeded by the run; each
-unseeded `random.Random()` seeded by the run, in the order in which they were created, also those that a module made at
-import; each generator that its owner seeded left as it is. After the run all of them are put back as they were, which
-is why the second run of a seed in one process equals the first. To know them, `random.Random.seed` is wrapped for the
-life of the process, and generators older than that are looked for once; whether their owner seeded them nobody can say
-any more, so they count as unseeded, which is repeatable either way.
+unseeded `random.Random()` that exists, one that a module made at import for instance, seeded by the run; each generator
+that its owner seeded left as it is. After the run all of them are put back as they were, which is why the second run of
+a seed in one process equals the first. What an unseeded one is seeded with depends on the line that made it, and how
+many that line made before: so a module that the first run imported draws alike in the second, which found it loaded.
+
+To know them, `random.Random.seed` is wrapped for the life of the process, and generators older than that are looked for
+once; whether their owner seeded them nobody can say any more, so they count as unseeded: repeatable either way.
 
 Not covered: OpenSSL's own dice (TLS bytes differ from run to run).
 """
@@ -19,19 +21,30 @@ import gc
 import os
 import random
 import sys
+import tempfile
 import uuid
 import weakref
 from _thread import get_ident
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.tape import Stream
 from harness.world.sim.active import RUN
 from harness.world.sim.cfunction import Redirection
 
+if TYPE_CHECKING:
+    from types import FrameType
+
 _UUID_EPOCH: Final = 0x01B21DD213814000
-_UUID_CLOCK_STATES: Final = ("_last_timestamp", "_last_timestamp_v7", "_last_counter_v7")
+_MEMORIES: Final = (
+    (uuid, "_node"),
+    (uuid, "_last_timestamp"),
+    (uuid, "_last_timestamp_v7"),
+    (uuid, "_last_counter_v7"),
+    (tempfile, "_name_sequence"),
+)
+"""What the standard library remembers from draw to draw: None at the beginning of a run, put back after it."""
 
 
 def _random_bytes(original: Callable[..., bytes]) -> Callable[..., bytes]:
@@ -84,17 +97,37 @@ class _Generator:
 
     held: "weakref.ref[random.Random]"
     unseeded: bool
+    site: str  # module:line that made it, or seeded it last
 
 
 _generators: Final[dict[int, _Generator]] = {}  # by id, in the order of creation
 _real_seed: Final = random.Random.seed
 
 
-def _remember(generator: random.Random, *, unseeded: bool) -> None:
+class _Seeds:
+    """Seeds for unseeded generators of one run, by the line that made them."""
+
+    __slots__ = ("_base", "_counts")
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+        self._counts: dict[str, int] = {}
+
+    def next_for(self, site: str) -> str:
+        """Return the seed of the next generator of that line."""
+        count = self._counts[site] = self._counts.get(site, 0) + 1
+        return f"{self._base}/{site}/{count}"
+
+
+_seeds = _Seeds(0)
+
+
+def _remember(generator: random.Random, *, unseeded: bool, site: str) -> None:
     number = id(generator)
     known = _generators.get(number)
     if known is not None and known.held() is generator:
         known.unseeded = unseeded
+        known.site = site
         return
 
     def forget(held: "weakref.ref[random.Random]") -> None:
@@ -104,7 +137,7 @@ def _remember(generator: random.Random, *, unseeded: bool) -> None:
             del _generators[number]
 
     _generators.pop(number, None)  # so that the new one goes to the end: creation order
-    _generators[number] = _Generator(weakref.ref(generator, forget), unseeded)
+    _generators[number] = _Generator(weakref.ref(generator, forget), unseeded, site)
 
 
 def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
@@ -112,12 +145,17 @@ def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
 
     The tape's own generators are not registered: its draws go on after a run.
     """
+    maker: FrameType | None = sys._getframe(1)
+    while maker is not None and maker.f_globals is _RANDOM:
+        maker = maker.f_back
+    module = "?" if maker is None else str(maker.f_globals.get("__name__"))
+    site = "?" if maker is None else f"{module}:{maker.f_lineno}"
     if a is None and get_ident() == RUN.thread:
-        _real_seed(self, RUN.machine.dice().getrandbits(64))
+        _real_seed(self, _seeds.next_for(site))
     else:
         _real_seed(self, a, version)
-    if a is None or sys._getframe(2).f_globals.get("__name__") != "harness.tape":
-        _remember(self, unseeded=a is None)
+    if a is None or module != "harness.tape":
+        _remember(self, unseeded=a is None, site=site)
 
 
 def _is_pseudo(item: object) -> bool:
@@ -130,10 +168,11 @@ def _arm() -> None:
     taped = {id(getattr(item._random, "__self__", None)) for item in living if type(item) is Stream}
     for item in living:
         if _is_pseudo(item) and item is not _GLOBAL and id(item) not in taped:
-            _remember(item, unseeded=True)
+            _remember(item, unseeded=True, site="?")
     random.Random.seed = _seed  # type: ignore[method-assign] # wrapped on the class: subclasses call it through super()
 
 
+_RANDOM: Final = vars(random)
 _GLOBAL: Final[random.Random] = random._inst  # the hidden generator behind the module's functions
 _arm()
 
@@ -151,11 +190,14 @@ def _set_state(generator: random.Random, state: tuple[Any, Any]) -> None:
 @contextlib.contextmanager
 def seeded(dice: random.Random) -> Iterator[None]:
     """Seed the process's pseudo-random generators from `dice` for the length of one run, and put them back after."""
+    global _seeds  # noqa: PLW0603 - one run a process
     before = [(_GLOBAL, _state(_GLOBAL))]
-    clocks = {name: getattr(uuid, name) for name in _UUID_CLOCK_STATES if hasattr(uuid, name)}
+    memories = [(module, name, getattr(module, name)) for module, name in _MEMORIES if hasattr(module, name)]
     # Two draws and no more: how many generators a process happens to hold must not shift the dice of the run.
     _real_seed(_GLOBAL, dice.getrandbits(64))
-    seeds = _random.Random(dice.getrandbits(64))
+    base = dice.getrandbits(64)
+    old = _Seeds(base)
+    _seeds = _Seeds(base)
     _GLOBAL.gauss_next = None  # type: ignore[attr-defined]
     for entry in list(_generators.values()):
         generator = entry.held()
@@ -163,16 +205,16 @@ def seeded(dice: random.Random) -> Iterator[None]:
             continue
         before.append((generator, _state(generator)))
         if entry.unseeded:
-            _real_seed(generator, seeds.getrandbits(64))
-    for name in clocks:
-        setattr(uuid, name, None)
+            _real_seed(generator, old.next_for(entry.site))
+    for module, name, _ in memories:
+        setattr(module, name, None)
     try:
         yield
     finally:
         for generator, state in before:
             _set_state(generator, state)
-        for name, value in clocks.items():
-            setattr(uuid, name, value)
+        for module, name, value in memories:
+            setattr(module, name, value)
 
 
 def generators_known() -> int:

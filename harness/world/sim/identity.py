@@ -16,7 +16,7 @@ import os
 import platform
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Final, Self, TypeVar
 
 T = TypeVar("T")
@@ -31,9 +31,12 @@ def reset() -> None:
 
 
 class SimTask(asyncio.Task[T]):
-    """A task that hashes by its creation number in the run."""
+    """A task that hashes by its creation number in the run, and is named after it (asyncio numbers on for ever)."""
 
     sim_number: int
+
+    def __init__(self, coro: Coroutine[Any, Any, T], *, name: str | None = None, **options: Any) -> None:
+        super().__init__(coro, name=f"Task-{self.sim_number}" if name is None else name, **options)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Take the next number."""

@@ -254,6 +254,16 @@ def test_clocks_and_dice_across_processes(leak):
     assert len(green) == 1
 
 
+async def test_names_of_tasks_count_from_one():
+    """Asyncio numbers tasks through the process; ours are numbered through the run, unless they are given a name."""
+    identity.reset()
+    loop = asyncio.get_running_loop()
+    tasks = [SimTask(asyncio.sleep(0), loop=loop), SimTask(asyncio.sleep(0), loop=loop, name="mine")]
+    tasks.append(SimTask(asyncio.sleep(0), loop=loop))
+    assert [task.get_name() for task in tasks] == ["Task-1", "mine", "Task-3"]
+    await asyncio.gather(*tasks)
+
+
 def test_numbers_begin_again():
     """Each run counts from one."""
     identity.reset()

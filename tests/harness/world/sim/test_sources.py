@@ -5,11 +5,13 @@
 import datetime
 import functools
 import gc
+import importlib
 import os
 import random
 import secrets
 import socket
 import sys
+import tempfile
 import threading
 import time
 import timeit
@@ -243,6 +245,31 @@ def test_entropy_is_the_machines(machine, fakes):
     assert results[0] != draws()
     assert results[0][3].version == 4
     assert results[0][4].version == 1
+
+
+def test_what_the_standard_library_remembers(fakes):
+    """The cached node of uuid1 and the names of temporary files begin anew in each run, and nothing of a run stays."""
+    before = uuid._node, tempfile._name_sequence
+    seen = []
+    for _ in range(2):
+        with virtual(fakes.FakeMachine()):
+            seen.append((uuid.getnode(), next(tempfile._get_candidate_names()), os.urandom(4)))
+    assert seen[0] == seen[1]
+    assert before == (uuid._node, tempfile._name_sequence)
+
+
+def test_a_module_imported_by_the_first_run(fakes, tmp_path, monkeypatch):
+    """Its generator draws alike in the second run, which finds it loaded; so does all that is drawn afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "lazily_imported_dice.py").write_text("import random\nDICE = random.Random()\n")
+    seen = []
+    for _ in range(3):
+        with virtual(fakes.FakeMachine()):
+            dice = importlib.import_module("lazily_imported_dice").DICE
+            seen.append((dice.random(), os.urandom(8), random.Random().random(), random.Random().random()))
+    del sys.modules["lazily_imported_dice"]
+    assert seen[0] == seen[1] == seen[2]
+    assert len(set(seen[0])) == 4
 
 
 made_at_import = random.Random()
