@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.tape import Tape
-from harness.world.sim.loop import Budget
+from harness.world.sim.clockwork import Budget
 from harness.world.sim.run import SimRun, run_sim
 from harness.world.sim.sink import MemorySink
 from harness.world.sim.world import SimWorld

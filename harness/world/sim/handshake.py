@@ -1,8 +1,8 @@
 """How a connection comes about: SYN, SYN-ACK, ACK, each over its link, so connecting costs a round trip.
 
 A lost SYN (or SYN-ACK) is sent again after 1, 3, 7, 15, 31 and 63 s; after 127 s the kernel gives up with ETIMEDOUT. A
-refused connection is a reset that travels back. The kernel of a frozen host does its part, up to the listener's backlog;
-beyond that it drops SYNs.
+refused connection is a reset that travels back. The kernel of a frozen host does its part, up to the listener's
+backlog; beyond that it drops SYNs.
 """
 
 import errno
@@ -14,7 +14,8 @@ from harness.world.sim.links import LOST
 from harness.world.sim.sockets import SimSocket
 
 if TYPE_CHECKING:
-    from harness.world.sim.network import Network, Node
+    from harness.world.sim.network import Network
+    from harness.world.sim.node import Node
 
 SYN_PAUSES_NS: Final = tuple(SECOND << attempt for attempt in range(7))
 

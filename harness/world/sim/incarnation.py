@@ -4,10 +4,12 @@ Every task, timer and protocol callback carries the incarnation it belongs to in
 before each step: a host that is frozen or dead has a `parked` list, and its steps go into it instead of being run.
 """
 
-import asyncio
 import contextvars
-import random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import asyncio
+    import random
 
 
 class Incarnation:

@@ -3,17 +3,17 @@
 import errno
 import os
 import socket
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.history.events import Fields, Observation
 from harness.history.recorder import Sink
 from harness.tape import Tape
-from harness.units import SECOND
+from harness.world.sim.endpoint import Endpoint
 from harness.world.sim.handshake import Handshake
 from harness.world.sim.incarnation import HOST, Incarnation
 from harness.world.sim.links import LOOPBACK_MAX_NS, LOOPBACK_MIN_NS, Link
+from harness.world.sim.node import LOCAL, LOOPBACK, Node
+from harness.world.sim.observer import LinkObserver
 from harness.world.sim.sockets import SimSocket
 from harness.world.sim.trace import SEGMENT, Trace
 
@@ -21,47 +21,22 @@ if TYPE_CHECKING:
     from harness.world.sim.loop import SimLoop
 
 _FIRST_FD: Final = 1 << 20
-_FIRST_PORT: Final = 32768
-_OBSERVATIONS_MAX: Final = 1000
-_GATHERING_NS: Final = SECOND
-_LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", ""))  # noqa: S104 - names, not a bind
-_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
-
-
-class Node:
-    """A machine as the network sees it: an address, listeners by port, open sockets by descriptor."""
-
-    __slots__ = ("address", "bound", "code", "listeners", "name", "next_port", "on", "refusing", "sockets")
-
-    def __init__(self, name: str, code: int) -> None:
-        self.name = name
-        self.code = code
-        self.address = f"10.0.{code >> 8}.{code & 255}"
-        self.on = False
-        self.refusing = False
-        self.bound: dict[int, SimSocket] = {}
-        self.listeners: dict[int, SimSocket] = {}
-        self.sockets: dict[int, SimSocket] = {}
-        self.next_port = _FIRST_PORT
 
 
 class Network:
     """All machines and links of one run, and the fault controls: cut, heal, refuse, accept, reset, set_latency."""
 
-    def __init__(self, loop: "SimLoop", tape: Tape, sink: Sink | None, trace: Trace) -> None:
+    def __init__(self, loop: "SimLoop", tape: Tape, sink: Sink, trace: Trace) -> None:
         self.loop = loop
         self.segments = 0
         self.harness: Incarnation
-        self.dependencies: set[str] = set()
-        self._gathered: Counter[tuple[str, int, str, str]] = Counter()
         self._tape = tape
-        self._sink = sink
+        self.observer = LinkObserver(loop, sink)
         self._trace = trace
-        self._observed = 0
         self._nodes: dict[str, Node] = {}
         self._by_address: dict[str, Node] = {}
         self._links: dict[tuple[str, str], Link] = {}
-        self._next_fd = _FIRST_FD
+        self._last_fd = _FIRST_FD
         self._pipe: tuple[int, int] | None = None
         self._stand_ins: dict[int, SimSocket] = {}
 
@@ -198,22 +173,20 @@ class Network:
             self.loop.escape(f"a socket of type {type!r}")
         return SimSocket(self, HOST.get(), family, socket.IPPROTO_TCP if proto <= 0 else proto)
 
-    def register(self, sock: SimSocket) -> int:
-        """Give a socket its descriptor."""
-        self._next_fd = fd = self._next_fd + 1
-        self.loop.sockets[fd] = sock
-        self.node(sock.host.machine).sockets[fd] = sock
-        return fd
+    def next_fd(self) -> int:
+        """Return a descriptor that no real file has."""
+        self._last_fd += 1
+        return self._last_fd
+
+    def register(self, sock: SimSocket) -> None:
+        """Put a new socket on the books."""
+        self.loop.sockets[sock.fd] = sock
+        self.node(sock.host.machine).sockets[sock.fd] = sock
 
     def unregister(self, sock: SimSocket) -> None:
         """Take a closed socket off the books."""
         self.loop.sockets.pop(sock.fd, None)
-        node = self.node(sock.host.machine)
-        node.sockets.pop(sock.fd, None)
-        port = sock.local[1]
-        for ports in (node.bound, node.listeners):
-            if ports.get(port) is sock:
-                del ports[port]
+        self.node(sock.host.machine).forget(sock)
 
     def stand_in(self, sock: Any) -> SimSocket:
         """Return the simulated socket that stands for a real, unconnected one."""
@@ -250,40 +223,19 @@ class Network:
                 os.close(fd)
             self._pipe = None
 
-    def bind(self, sock: SimSocket, address: str, port: int) -> None:
-        """Bind a socket; raise EADDRINUSE or EADDRNOTAVAIL as a kernel does."""
-        node = self.node(sock.host.machine)
-        if address not in _LOCAL and address != node.address:
-            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-        if port in node.bound:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        sock.local = (address or "0.0.0.0", port or self._free_port(node))  # noqa: S104 - simulated
-        sock.local_only = address in _LOOPBACK
-        node.bound[sock.local[1]] = sock
-
-    def listen(self, sock: SimSocket) -> None:
-        """Begin to accept connections on the socket's port."""
-        self.node(sock.host.machine).listeners[sock.local[1]] = sock
-
-    def _free_port(self, node: Node) -> int:
-        while True:
-            node.next_port = port = node.next_port + 1 if node.next_port < 60999 else _FIRST_PORT  # noqa: PLR2004
-            if port not in node.bound:
-                return port
-
     # --- the handshake ------------------------------------------------------------------------------------------
 
     def connect(self, sock: SimSocket, address: tuple[Any, ...]) -> None:
         """Send the first SYN."""
         name, port = address[0], int(address[1])
         node = self.node(sock.host.machine)
-        target = node if name in _LOCAL else self._by_address.get(name)
+        target = node if name in LOCAL else self._by_address.get(name)
         if target is None:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if sock.remote is not None:
             raise OSError(errno.EISCONN, os.strerror(errno.EISCONN))
-        own = "127.0.0.1" if target is node and name in _LOCAL else node.address
-        sock.local = (own, sock.local[1] or self._free_port(node))
+        own = "127.0.0.1" if target is node and name in LOCAL else node.address
+        sock.local = (own, sock.local[1] or node.free_port())
         sock.remote = (target.address if own != "127.0.0.1" else own, port)
         sock.link = self.link(node.name, target.name)
         sock.connecting = sock.initiator = True
@@ -300,7 +252,7 @@ class Network:
             address = "0.0.0.0" if flags & socket.AI_PASSIVE else "127.0.0.1"  # noqa: S104 - simulated
         elif name in ("0.0.0.0", "::"):  # noqa: S104 - simulated
             address = "0.0.0.0"  # noqa: S104 - simulated
-        elif name in _LOOPBACK:
+        elif name in LOOPBACK:
             address = "127.0.0.1"
         elif name in self._nodes:
             address = self._nodes[name].address
@@ -316,7 +268,7 @@ class Network:
     def name_of(self, address: str) -> str:
         """Return the machine's name for an address."""
         node = self._by_address.get(address)
-        return node.name if node else "localhost" if address in _LOOPBACK else address
+        return node.name if node else "localhost" if address in LOOPBACK else address
 
     # --- the trace and the history ------------------------------------------------------------------------------
 
@@ -332,26 +284,7 @@ class Network:
         if trace.rows is not None:
             trace.row(now, f"segment {link.name} due {when} {item!r}")
 
-    def observe(self, sock: SimSocket, outcome: str) -> None:
-        """Record what happened to a connection towards a dependency, in its client's name."""
-        if self._sink is None or not sock.initiator or not self.dependencies:
-            return
-        to = self._by_address.get(sock.remote[0]) if sock.remote else None
-        if to is None or to.name not in self.dependencies or sock.host.machine == to.name:
-            return
-        if self._observed < _OBSERVATIONS_MAX:
-            self._observed += 1
-            value: Fields = {"to": to.name, "outcome": outcome}
-            self._sink.record(Observation(self.loop.now, sock.host.machine, sock.host.number, "link", value))
-            return
-        if not self._gathered:
-            self.loop.after_kernel(self.loop.now + _GATHERING_NS, self.flush_observations, None)
-        self._gathered[sock.host.machine, sock.host.number, to.name, outcome] += 1
-
-    def flush_observations(self, _: object = None) -> None:
-        """Record what was gathered since the last time: one observation of each kind, with a count."""
-        gathered, self._gathered = self._gathered, Counter()
-        for (actor, number, to, outcome), count in gathered.items():
-            value: Fields = {"to": to, "outcome": outcome, "count": count}
-            assert self._sink is not None
-            self._sink.record(Observation(self.loop.now, actor, number, "link", value))
+    def observe(self, sock: Endpoint, outcome: str) -> None:
+        """Record what happened to a connection, if it is one of a host towards a dependency."""
+        if sock.initiator and sock.remote is not None and sock.remote[0] in self._by_address:
+            self.observer.saw(sock.host, self._by_address[sock.remote[0]].name, outcome)

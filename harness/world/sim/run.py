@@ -1,8 +1,8 @@
 """Runs one director in one sim world: sets up, runs, seals the trace, takes everything down.
 
 Nothing may leak from one run into the next. The garbage collector stands still during a run, except at set step
-counts, so that finalizers run at the same moment each time; what existed before the run is frozen out of its sight. After
-the digest is sealed every host is let go on, every task cancelled and every coroutine brought to its end, in silence:
+counts, so that finalizers run at the same moment each time; what existed before the run is frozen out of its sight.
+After the digest is sealed every host is let go on, every task cancelled and every coroutine brought to its end, in silence:
 nothing that happens then is recorded.
 """
 
@@ -15,13 +15,13 @@ from asyncio import base_events
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from harness.history.recorder import Sink
 from harness.tape import Tape
 from harness.world.sim import identity
 from harness.world.sim.active import Escapes
-from harness.world.sim.loop import Budget
+from harness.world.sim.clockwork import Budget
 from harness.world.sim.modules import SocketModule
 from harness.world.sim.schedule import DEFAULT_ONE_IN
 from harness.world.sim.sources import virtual
@@ -93,7 +93,7 @@ def _run(world: SimWorld, director: Callable[[SimWorld], Awaitable[T]]) -> SimRu
             result = loop.run_until_complete(_call(director, world))
         finally:
             loop.prune()
-            world.network.flush_observations()
+            world.network.observer.flush()
             digest = world.trace.seal()
             simulated_ns, steps, segments = loop.now, loop.steps, world.network.segments
             world.run_sink.sealed = True
@@ -118,14 +118,15 @@ async def _call(director: Callable[[SimWorld], Awaitable[T]], world: SimWorld) -
 @contextlib.contextmanager
 def _installed(world: SimWorld) -> Iterator[None]:
     """Make asyncio's stream code open simulated sockets."""
-    real = base_events.socket
-    base_events.socket = SocketModule(world.network)
+    asyncio_base = cast("Any", base_events)  # its stubs hide what it imports
+    real = asyncio_base.socket
+    asyncio_base.socket = SocketModule(world.network)
     asyncio.events._set_running_loop(None)
     asyncio.set_event_loop(world.loop)
     try:
         yield
     finally:
-        base_events.socket = real
+        asyncio_base.socket = real
         asyncio.set_event_loop(None)
         world.loop.close()
         world.network.close()

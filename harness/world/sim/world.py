@@ -10,10 +10,11 @@ from harness.history.events import Observation
 from harness.history.recorder import OperationLog, Sink
 from harness.tape import Tape
 from harness.world.base import Dependency, HostSpec
+from harness.world.sim.clockwork import Budget
 from harness.world.sim.host import SimHost
 from harness.world.sim.hosts import Machines
 from harness.world.sim.incarnation import HOST
-from harness.world.sim.loop import Budget, SimLoop
+from harness.world.sim.loop import SimLoop
 from harness.world.sim.network import Network
 from harness.world.sim.schedule import DEFAULT_ONE_IN, Schedule
 from harness.world.sim.sink import RunSink
@@ -82,7 +83,7 @@ class SimWorld:
             raise WorldError(f"the dependency {name!r} is running already")
         if kind not in self._kinds:
             raise unknown_name("kind of dependency", kind, self._kinds)
-        self.network.dependencies.add(name)
+        self.network.observer.dependencies.add(name)
         self.machines.declare(name)
         dependency: Dependency = await self._kinds[kind](self, name, options)
         self._dependencies[name] = dependency
@@ -111,7 +112,7 @@ class SimWorld:
 
     async def thaw_host(self, name: str) -> None:
         """SIGCONT. A dependency's unread bytes are observed first."""
-        if name in self.network.dependencies:
+        if name in self.network.observer.dependencies:
             self.observe_unanswered(name)
         self.machines.thaw(name)
 
@@ -163,7 +164,7 @@ class SimWorld:
         self.unhandled += 1
         error = context.get("exception")
         text = f"{context.get('message')}: {type(error).__name__}: {error}" if error else str(context.get("message"))
-        host = HOST.get(self.machines.harness)
+        host = context.get("host") or self.loop.blamed or HOST.get(self.machines.harness)
         self.trace.note(self.loop.now, f"unhandled {host.label}")
         if self.unhandled <= _UNHANDLED_MAX:
             self.history.record(

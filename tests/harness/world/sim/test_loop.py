@@ -14,7 +14,7 @@ import pytest
 from harness.errors import BudgetError, DeadlockError, EscapeError
 from harness.tape import Tape
 from harness.units import SECOND, seconds
-from harness.world.sim.loop import Budget
+from harness.world.sim.clockwork import Budget
 from harness.world.sim.run import SimRun, run_sim
 from harness.world.sim.sink import MemorySink
 from harness.world.sim.world import SimWorld

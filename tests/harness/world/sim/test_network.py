@@ -30,7 +30,7 @@ def simulate(tmp_path: Path, sink: MemorySink) -> Simulate:
 
     def run(director: Callable[[SimWorld], Awaitable[Any]], seed: int = 1) -> SimRun[Any]:
         async def with_server(world: SimWorld) -> Any:
-            world.network.dependencies.add("server")
+            world.network.observer.dependencies.add("server")
             world.machines.boot("server", echo_server)
             await asyncio.sleep(0.1)
             return await director(world)

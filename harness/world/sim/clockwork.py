@@ -1,0 +1,349 @@
+"""Virtual time: an asyncio loop whose clock jumps, and that knows whose callback it runs.
+
+Time is an int of nanoseconds and moves only when nothing is ready: it jumps to the next entry of one heap that holds
+timers and segments alike. One turn of the loop is: poll sockets again, jump if idle, collect what is due, let the
+schedule order the batch, run it. Computing takes no virtual time, so programs that never wait are caught by a budget
+of turns at one instant.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import heapq
+import math
+from asyncio import selector_events
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+
+from harness.errors import BudgetError, DeadlockError
+from harness.units import SECOND
+from harness.world.sim.blocked import describe_tasks
+from harness.world.sim.handles import SimHandle, SimTimerHandle
+from harness.world.sim.identity import SimFuture, SimTask
+from harness.world.sim.incarnation import HOST, Incarnation
+from harness.world.sim.schedule import Schedule
+from harness.world.sim.trace import JUMP, STEP, Trace
+
+if TYPE_CHECKING:
+    from harness.world.sim.endpoint import Endpoint
+
+T = TypeVar("T")
+
+_CANCELLED_MIN: Final = 100
+_COLLECT_EVERY_STEPS: Final = 100_000
+"""The collector runs by count of steps: finalizers then run at the same moment in every run of a seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits of one run. `turns_at_one_instant` ends programs that spin without ever waiting."""
+
+    steps: int = 200_000_000
+    time_ns: int = 30 * 24 * 3600 * SECOND
+    turns_at_one_instant: int = 200_000
+
+
+class _NoSelector:
+    """Stands where asyncio's transports look for a selector when they describe themselves."""
+
+    def get_key(self, fd: int) -> NoReturn:
+        raise KeyError(fd)
+
+    def get_map(self) -> dict[int, Any]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+
+class ClockworkLoop(selector_events.BaseSelectorEventLoop):
+    """Time, callbacks, tasks and turns. `heap` entries are `(when_ns, sequence, kernel function or None, item)`."""
+
+    # What asyncio's loop has and its stubs do not say.
+    _ready: deque[Any]
+    _closed: bool
+    _stopping: bool
+    _timer_cancelled_count: int
+    _task_factory: Callable[..., asyncio.Task[Any]] | None
+    _exception_handler: Callable[..., object] | None
+    _check_closed: Callable[[], None]
+    _transports: Mapping[int, Any]
+
+    def __init__(self, schedule: Schedule, trace: Trace, budget: Budget) -> None:
+        super().__init__(cast("Any", _NoSelector()))
+        self.now = 0
+        self.steps = 0
+        self.sequence = 0
+        self.heap: list[tuple[int, int, Callable[[Any], None] | None, Any]] = []
+        self.polled: list[Endpoint] = []
+        self.trace = trace
+        self.budget = budget
+        self.run_blocking: Callable[[object, Callable[[], Any]], asyncio.Future[Any]] | None = None
+        self.report: Callable[[dict[str, Any]], None] | None = None
+        self.blamed: Incarnation | None = None
+        self._schedule = schedule
+        self._turns = 0
+        self._steps_max = budget.steps
+        self._collect_at = _COLLECT_EVERY_STEPS
+        self._tasks: list[tuple[asyncio.Task[Any], Incarnation]] = []
+        self._tasks_max = 1000
+
+    # --- time and callbacks -------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Virtual seconds since the run began."""
+        return self.now / SECOND
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Like asyncio's."""
+        if self._closed:
+            self._check_closed()
+        handle = SimHandle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Like asyncio's; never early: `time() >= when` holds in the callback."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        if self._closed:
+            self._check_closed()
+        try:
+            when_ns = int(when * SECOND)
+        except OverflowError:
+            when_ns = 1 << 62  # float("inf"): asyncio accepts it and never fires
+        if when_ns / SECOND < when:
+            when_ns += 1
+        handle = SimTimerHandle(when, callback, args, self, context)
+        self.sequence = sequence = self.sequence + 1
+        heapq.heappush(self.heap, (max(self.now, when_ns), sequence, None, handle))
+        handle._scheduled = True
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Like asyncio's."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        if math.isnan(delay):
+            raise ValueError("a delay must be a number")
+        return self.call_at(self.now / SECOND + delay, callback, *args, context=context)
+
+    def call_at_ns(
+        self, when_ns: int, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Like `call_at`, in exact nanoseconds."""
+        handle = SimTimerHandle(when_ns / SECOND, callback, args, self, context)
+        self.after_kernel(when_ns, None, handle)
+        handle._scheduled = True
+        return handle
+
+    def after_kernel(self, when_ns: int, act: Callable[[Any], None] | None, item: object) -> None:
+        """Have the kernel do `act(item)` at `when_ns`: no host's step, so neither freeze nor kill stops it."""
+        self.sequence = sequence = self.sequence + 1
+        heapq.heappush(self.heap, (max(self.now, when_ns), sequence, act, item))
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self._timer_cancelled_count += 1
+
+    # --- one turn -----------------------------------------------------------------------------------------------
+
+    def _run_once(self) -> None:
+        ready = self._ready
+        if self.polled:
+            polled, self.polled = self.polled, []
+            for sock in polled:
+                sock.fired = False
+                sock.poll()
+        heap = self.heap
+        if not ready and not self._stopping:
+            self._jump()
+        else:
+            self._turns += 1
+            if self._turns > self.budget.turns_at_one_instant:
+                self._raise_spinning()
+        if heap and heap[0][0] <= self.now:
+            self._collect_due()
+        count = len(ready)
+        if count > 1:
+            self._schedule.merge(ready)
+            count = len(ready)
+        self._run_batch(count)
+        if self.steps >= self._collect_at:
+            self._collect_at = self.steps + _COLLECT_EVERY_STEPS
+            gc.collect()
+        if self.steps > self._steps_max:
+            raise BudgetError(f"more than {self.budget.steps} steps; {describe_tasks(self)}")
+
+    def _collect_due(self) -> None:
+        """Let the kernel act, and make timers ready, in the order of their times."""
+        ready, heap = self._ready, self.heap
+        now = self.now
+        while heap and heap[0][0] <= now:
+            _, _, act, item = heapq.heappop(heap)
+            if act is not None:
+                act(item)
+            elif item._cancelled:
+                self._timer_cancelled_count -= 1
+            else:
+                item._scheduled = False
+                ready.append(item)
+
+    def _run_batch(self, count: int) -> None:
+        ready = self._ready
+        trace = self.trace
+        buffer = trace.buffer
+        rows = trace.rows
+        for _ in range(count):
+            handle = ready.popleft()
+            if handle._cancelled:
+                continue
+            context = handle._context
+            host = context.get(HOST)
+            if host is None:
+                host = HOST.get()  # a context of its own, without a host: its work is the run's own
+            if host.parked is not None:
+                host.parked.append(handle)
+                continue
+            callback = handle._callback
+            owner = getattr(callback, "__self__", None)
+            buffer += STEP(host.code, hash(owner) if owner.__class__ is SimTask else 0)
+            if rows is not None:
+                trace.row(self.now, f"step {host.label} {_name_of(callback, owner)}")
+            self.steps += 1
+            try:
+                context.run(callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt, BudgetError):
+                raise
+            except BaseException as error:  # noqa: BLE001 - asyncio reports whatever a callback raises
+                self.call_exception_handler(
+                    {
+                        "message": f"Exception in callback {_name_of(callback, owner)}",
+                        "exception": error,
+                        "handle": handle,
+                    }
+                )
+        if len(buffer) > 65536:  # noqa: PLR2004 - see trace.py
+            trace.flush()
+
+    def _jump(self) -> None:
+        """Move the clock to the next timer or segment."""
+        heap = self.heap
+        if self._timer_cancelled_count > _CANCELLED_MIN and self._timer_cancelled_count * 2 > len(heap):
+            self._drop_cancelled()
+        while heap and heap[0][2] is None and heap[0][3]._cancelled:
+            heapq.heappop(heap)
+            self._timer_cancelled_count -= 1
+        if not heap:
+            raise DeadlockError(f"nothing is runnable and no timer is armed; {describe_tasks(self)}")
+        when = heap[0][0]
+        if when > self.now:
+            if when > self.budget.time_ns:
+                raise BudgetError(f"past {self.budget.time_ns / SECOND:g} simulated s; {describe_tasks(self)}")
+            self.now = when
+            self._turns = 0
+            self.trace.buffer += JUMP(b"t", when)
+
+    def _drop_cancelled(self) -> None:
+        heap = self.heap
+        heap[:] = [entry for entry in heap if entry[2] is not None or not entry[3]._cancelled]
+        heapq.heapify(heap)
+        self._timer_cancelled_count = 0
+
+    def _raise_spinning(self) -> NoReturn:
+        names = sorted({_name_of(h._callback, getattr(h._callback, "__self__", None)) for h in self._ready})
+        raise BudgetError(
+            f"{self._turns} turns of the loop at one instant, t = {self.now / SECOND:g} s, without waiting: "
+            f"{', '.join(names[:5])}"
+        )
+
+    # --- tasks and futures --------------------------------------------------------------------------------------
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        """Return a future whose hash does not depend on its address."""
+        return SimFuture(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: contextvars.Context | None = None
+    ) -> "asyncio.Task[T]":
+        """Like asyncio's; the loop keeps a strong reference until the task is done."""
+        self._check_closed()
+        if context is not None and HOST not in context:
+            context.run(HOST.set, HOST.get())
+        if self._task_factory is not None:
+            task = super().create_task(coro, name=name, context=context)
+        else:
+            task = SimTask(coro, loop=self, name=name, context=context)
+        tasks = self._tasks
+        tasks.append((task, HOST.get() if context is None else context[HOST]))
+        if len(tasks) > self._tasks_max:
+            self.prune()
+        return task
+
+    def prune(self) -> None:
+        """Let go of tasks that are done, so that an error nobody fetched is reported."""
+        done = [entry for entry in self._tasks if entry[0].done()]
+        self._tasks[:] = [entry for entry in self._tasks if not entry[0].done()]
+        done.reverse()
+        while done:
+            self.blamed = done.pop()[1]  # the error of a task that nobody refers to is reported here
+        self.blamed = None
+        self._tasks_max = 1000 + 2 * len(self._tasks)
+
+    def tasks(self) -> list[tuple[asyncio.Task[Any], Incarnation]]:
+        """Return the tasks that are not done, and whose they are, in order of creation."""
+        return [entry for entry in self._tasks if not entry[0].done()]
+
+    def allow_steps(self, count: int) -> None:
+        """Set the budget to `count` more steps and any amount of time: for the teardown."""
+        self._steps_max = self.steps + count
+        self._turns = 0
+        self.budget = Budget(steps=self._steps_max, time_ns=1 << 62)
+
+    def end_transports(self) -> None:
+        """Tell every transport that is left, dead hosts' too, that its connection is over."""
+        left = [transport for transport in list(self._transports.values()) if transport._sock is not None]
+        for transport in left:
+            with contextlib.suppress(Exception):
+                transport.abort()
+        with contextlib.suppress(Exception):
+            self.run_until_complete(asyncio.sleep(1))
+        for transport in left:
+            if transport._sock is not None:  # its last callback was parked
+                with contextlib.suppress(Exception):
+                    transport._call_connection_lost(None)
+
+    def clear(self) -> None:
+        """Forget everything that is scheduled."""
+        self._ready.clear()
+        self.heap.clear()
+        self.polled.clear()
+        self._tasks.clear()
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an error that nobody handled."""
+        if self._exception_handler is not None or self.report is None:
+            super().call_exception_handler(context)
+        else:
+            self.report(context)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
+        """Run `func` inline after a drawn delay, as thread work that takes a while."""
+        self._check_closed()
+        assert self.run_blocking is not None
+        return self.run_blocking(executor, (lambda: func(*args)) if args else func)
+
+
+def _name_of(callback: Any, owner: Any) -> str:
+    if isinstance(owner, asyncio.Task):
+        return f"task {owner.get_name()}"
+    return str(getattr(callback, "__qualname__", None) or type(callback).__name__)
