@@ -113,6 +113,10 @@ def _code_of(error: HarnessError) -> int:
 
 def _one_line(error: click.ClickException) -> str:
     text = " ".join(error.format_message().split())
+    if isinstance(error, click.BadParameter) and error.ctx is not None and error.param is not None:
+        source = error.ctx.get_parameter_source(error.param.name or "")
+        if source is click.core.ParameterSource.ENVIRONMENT:
+            text = f"{text.rstrip('.')} (from {error.param.envvar})"
     return text[:1].lower() + text[1:]
 
 
