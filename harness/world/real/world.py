@@ -150,15 +150,16 @@ class RealWorld:
 
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart) a host, and return when its program runs, or has failed to (see `failures`)."""
+        if not _NAME.fullmatch(spec.name):
+            raise WorldError(f"{spec.name!r} cannot be the name of a host: letters, digits and ._- only")
+        endpoints = await self._endpoints(spec.name)
         before = self._hosts.get(spec.name)
         if before is not None and before.alive:
             raise WorldError(f"host {spec.name!r} is running already")
-        if not _NAME.fullmatch(spec.name):
-            raise WorldError(f"{spec.name!r} cannot be the name of a host: letters, digits and ._- only")
         past = self._pasts.get(spec.name)
         if past is None:
             past = self._pasts[spec.name] = Past(self._scratch)
-        assignment = self._assign(spec, past, await self._endpoints(spec.name))
+        assignment = self._assign(spec, past, endpoints)
         host = HostProcess(assignment, past, self.history, self.now_ns)
         await host.start(self.run, self.directory / "logs" / f"{spec.name}.log", self._scratch)
         self._hosts[spec.name] = host

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_nothing_outlives_ctrl_c_on_a_terminal(victim: Victim) -> None:
     assert victim.left() == []
     assert not victim.scratch.exists()
     assert not victim.record.exists()
+
+
+def test_nothing_outlives_an_impatient_ctrl_c(victim: Victim) -> None:
+    """Pressing Ctrl-C again and again, which cuts the harness's own cleaning short, leaves nothing either."""
+
+    def press() -> bool:
+        with suppress(ProcessLookupError):
+            os.killpg(victim.popen.pid, signal.SIGINT)
+        return victim.popen.poll() is not None
+
+    wait_until(press)
+    wait_until(lambda: victim.left() == [])
+    wait_until(lambda: not victim.record.exists())
+    assert not victim.scratch.exists()
 
 
 def test_the_guard_is_deaf_to_polite_signals(victim: Victim) -> None:

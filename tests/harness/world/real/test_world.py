@@ -167,6 +167,42 @@ async def test_a_host_sees_its_assignment_and_its_log_is_bounded_and_masked(
     assert "bytes more were not kept" in text[-100:]
 
 
+async def test_a_routed_dependency_has_an_url_for_each_host(make_world, sink) -> None:
+    """A dependency that offers `url_for` (a proxy for each host) is found there, not at its common URL."""
+
+    class Proxied:
+        name = "redis"
+        url = "redis://127.0.0.1:1"
+
+        async def url_for(self, host: str) -> str:
+            return f"redis://127.0.0.1:2/{host}"
+
+        async def stop(self) -> None:
+            pass
+
+    async def start(*_: object) -> Proxied:
+        return Proxied()
+
+    async with make_world(targets={"event_bus": "host_programs:factory"}, kinds={"redis": start}) as world:
+        await world.start_dependency("redis", "redis", {})
+        for name in ("a", "b"):
+            await world.start_host(spec(host_programs.tells_what_it_sees, name=name))
+        await sink.until(lambda: len(sink.named("host")) == 2)
+    assert {event.actor: event.value["endpoints"]["redis"] for event in sink.named("host")} == {
+        "a": "redis://127.0.0.1:2/a",
+        "b": "redis://127.0.0.1:2/b",
+    }
+
+
+async def test_two_starts_at_once_start_one(make_world, sink) -> None:
+    """Of two concurrent starts of one host, one is refused."""
+    async with make_world() as world:
+        starts = [world.start_host(spec(host_programs.until_stopped)) for _ in range(2)]
+        answers = await asyncio.gather(*starts, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [type(None), WorldError]
+    assert sink.changes("a") == ["started", "stopped"]
+
+
 @pytest.mark.parametrize(
     ("targets", "program", "words"),
     [
