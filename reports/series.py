@@ -131,7 +131,7 @@ def _flow(history: History, width: int, buckets: int) -> Iterable[Chart]:
         for time_ns, identity in deliveries:
             firsts.setdefault(identity, time_ns)
         reached = _cumulative(firsts.values(), width, buckets)
-        totals.append(Series(name=f"delivered {group}", high=tuple(map(float, reached))))
+        totals.append(Series(name=f"to {group}", high=tuple(map(float, reached))))
         # An event is owed from its ack on, also when it is delivered just before the ack is recorded.
         ends = (given_up | firsts).items()
         settled = _cumulative((max(at, acked[i]) for i, at in ends if i in acked), width, buckets)
@@ -139,7 +139,7 @@ def _flow(history: History, width: int, buckets: int) -> Iterable[Chart]:
         owed.append(Series(name=group, high=left))
         again = len(deliveries) - len(firsts)
         notes.append(f"{group}: {left[-1]:,.0f} undelivered at the end, {again:,} delivered again")
-    yield Chart(key="flow", title="Acked and delivered", unit="events in total", series=tuple(totals))
+    yield Chart(key="flow", title="Acked, and delivered to each group", unit="events in total", series=tuple(totals))
     yield Chart(key="owed", title="Acked, not yet delivered", unit="events", series=tuple(owed), note="; ".join(notes))
 
 

@@ -116,6 +116,14 @@ def test_unknown_is_not_measured() -> None:
     assert re.search(r'<th scope="row">lost</th><td class="n">not measured</td>', page)
 
 
+def test_what_did_not_run_is_not_claimed() -> None:
+    """Without flawed variants the page does not say that they were caught."""
+    assert "every flawed variant was caught" in page_of(synthetic.sessions()["pass"])
+    page = page_of(synthetic.sessions()["single"])
+    assert "every flawed variant was caught" not in page
+    assert "No flawed variant was run" in page
+
+
 def many(count: int, verdict: Verdict) -> tuple[RunResult, ...]:
     """Return that many scenarios, each with a run."""
     return tuple(synthetic.run(verdict, scenario=f"scenario-{at}") for at in range(count))
