@@ -2,8 +2,8 @@
 
 Nothing may leak from one run into the next. The garbage collector stands still during a run, except at set step
 counts, so that finalizers run at the same moment each time; what existed before the run is frozen out of its sight.
-After the digest is sealed every host is let go on, every task cancelled and every coroutine brought to its end, in silence:
-nothing that happens then is recorded.
+After the digest is sealed every host is let go on, every task cancelled and every coroutine brought to its end, in
+silence: nothing that happens then is recorded.
 """
 
 import asyncio

@@ -68,7 +68,7 @@ class Trace:
 
 
 def describe_difference(first: Iterable[str], second: Iterable[str]) -> str | None:
-    """Return a text that shows the first row in which two recorded traces differ, after the two before it; or None."""
+    """Return a text that shows the first row in which two recorded traces differ, after three before it, or None."""
     before: list[str] = []
     for number, (ours, theirs) in enumerate(zip_longest(first, second, fillvalue="(the trace ends)")):
         if ours != theirs:
