@@ -131,6 +131,8 @@ class RequestParser:
 
     def next(self) -> list[bytes] | None:
         """Return the next request, or None when more bytes are needed. Raises ProtocolError."""
+        if not self._chunks:
+            return None
         if not self._strict:
             try:
                 request = self._reader.gets()
@@ -138,14 +140,14 @@ class RequestParser:
                 self._strict = True
             else:
                 if type(request) is list and request and set(map(type, request)) == _BYTES_ONLY:
-                    self._served += 1
-                    return request
-                if request is False:
-                    if not self._reader.has_data():
+                    if self._reader.has_data():
+                        self._served += 1
+                    else:  # at a boundary; only here, since the reader may also have eaten half a header
                         self._chunks.clear()
                         self._chunks_bytes = self._served = 0
-                    else:
-                        self._check_size()
+                    return request
+                if request is False:
+                    self._check_size()
                     return None
                 self._strict = True
         return self._next_strictly()
@@ -153,7 +155,7 @@ class RequestParser:
     def _next_strictly(self) -> list[bytes] | None:
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
-        buffer = self._chunks[0] if self._chunks else b""
+        buffer = self._chunks[0]
         position = self._position
         for _ in range(self._served):
             position, _request = _parse_one(buffer, position)
