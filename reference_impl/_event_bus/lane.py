@@ -38,6 +38,7 @@ from reference_impl._event_bus.tail import Tail
 
 log = logging.getLogger(__name__)
 
+_OVERFLOW_LOG_INTERVAL = 1.0  # seconds; every single drop is in the counter and in the callbacks
 _FAIR_CHANCE = 0.02  # seconds that Redis always gets, however long the event has waited for its turn
 
 
@@ -82,6 +83,7 @@ class Lane:
         self._busy = False
         self._closed = True
         self._spill_due = False
+        self._overflow_logged = -_OVERFLOW_LOG_INTERVAL
         self._producer, self._epoch, self._seq = "", 0, 0
 
     def open(self, producer: str, epoch: int) -> None:
@@ -120,7 +122,10 @@ class Lane:
             if self._waiting:
                 self._send()
         elif route is Route.BUFFER and (self._waiting or self._spill_due):
-            self._commit()
+            # Callers acked together publish their next events in one turn of the loop: let them share one commit.
+            self._busy = True
+            self.modes.commit_began()
+            self._loop.call_soon(self._commit)
 
     def doubt(self, reason: str) -> None:
         """Give up direct publishing: the link cannot be trusted any more. What is unconfirmed stays first in line."""
@@ -204,8 +209,6 @@ class Lane:
     def _commit(self) -> None:
         batch = list(self._waiting)
         self._waiting.clear()
-        self._busy = True
-        self.modes.commit_began()
         spill = Spill(self.tail.events(), self.modes.tail_run_id) if self._spill_due else None
         commit = self.worker.call(self.worker.buffer.append, [slot.event for slot in batch], spill)
         commit.add_done_callback(partial(self._committed, batch, spill))
@@ -235,7 +238,9 @@ class Lane:
     def overflowed(self, event_ids: Sequence[str], ever: int) -> None:
         """Count and announce acked events that were given up."""
         self.counters.dropped = ever
-        log.error("event bus: the buffer is full, the %d oldest events were given up (%d ever)", len(event_ids), ever)
+        if self._loop.time() >= self._overflow_logged + _OVERFLOW_LOG_INTERVAL:
+            self._overflow_logged = self._loop.time()
+            log.error("event bus: the buffer is full, the oldest events are given up (%d ever)", ever)
         for callback in self.on_overflow:
             try:
                 callback(event_ids)

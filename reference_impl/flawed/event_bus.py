@@ -12,7 +12,6 @@ from reference_impl._event_bus.buffer import Buffer
 from reference_impl._event_bus.encoding import EventKey
 from reference_impl._event_bus.lane import Lane
 from reference_impl._event_bus.link import Link
-from reference_impl._event_bus.modes import Route
 from reference_impl._event_bus.recovery import Recovery
 from reference_impl._event_bus.watermarks import Watermarks
 from reference_impl.event_bus import EventBusV2
@@ -21,7 +20,7 @@ from reference_impl.flawed._planned_event_bus import PlannedEventBus
 Factory: TypeAlias = Callable[..., Any]
 
 _NEVER = 1e6  # seconds
-_WRITE_BEHIND = 0.25  # seconds between the ack and the commit it promised
+_WRITE_BEHIND = 0.1  # seconds between the ack and the commit it promised
 _DRAIN_INTERVAL = 10.0  # seconds
 
 
@@ -60,15 +59,7 @@ class _SilentLane(Lane):
 class _WriteBehind(Lane):
     def _commit(self) -> None:
         self._ack(self._waiting)
-        self._busy = True
-        self._loop.call_later(_WRITE_BEHIND, self._commit_late)
-
-    def _commit_late(self) -> None:
-        self._busy = False
-        if self.modes.route() is Route.BUFFER:
-            super()._commit()
-        else:
-            self._after()
+        self._loop.call_later(_WRITE_BEHIND, super()._commit)
 
 
 class _NeverDuplicate(Watermarks):
