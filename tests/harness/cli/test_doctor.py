@@ -66,15 +66,8 @@ def test_on_this_machine_all_that_is_needed_works(harness):
     assert checks["redis (embedded)"]["text"].endswith("valkey-server")
     assert checks["redis (embedded)"]["text"][0].isdecimal()
     assert checks["hash seed"]["text"].startswith("fixed")
-    assert {
-        "redis (PATH)",
-        "sim disks",
-        "child processes",
-        "run records",
-        "chromium",
-        "scenarios",
-        "out folder",
-    } <= set(checks)
+    optional = {"redis (PATH)", "sim disks", "child processes", "run records", "chromium", "scenarios", "out folder"}
+    assert optional <= set(checks)
 
 
 def test_every_line_fits_80_columns_and_obeys_no_one(harness, quick, left):
@@ -128,9 +121,8 @@ def test_clean_ends_it_and_says_what_would_not_end(harness, quick, left):
 
     assert said.code == 3
     assert [run.run_id for run in left] == ["77.1.ab"]
-    lines = said.out.splitlines()
-    assert "    process 101: valkey-server --port 0" in lines
-    assert "COULD NOT BE ENDED" in "".join(line for line in lines if "101" not in line)
+    assert "    process 101: valkey-server --port 0" in said.out.splitlines()
+    assert "    process 102 COULD NOT BE ENDED: python -m" in said.out
 
 
 def test_as_json(harness, quick, left):
@@ -159,7 +151,7 @@ def test_scenarios_that_are_not_found_are_broken(harness, quick, project, scenar
     said = harness("doctor")
 
     assert said.code == 3
-    assert text in said.out
+    assert text in " ".join(said.out.split())
 
 
 def test_the_out_folder_and_its_size(harness, quick, project):
@@ -202,9 +194,8 @@ def test_a_probe_that_breaks_is_broken_itself(monkeypatch):
 
 def test_a_missing_package_is_broken(monkeypatch):
     """The list of packages is that of the distribution; one that is not installed is named."""
-    monkeypatch.setattr(
-        checkup.metadata, "requires", lambda name: ["click>=8", "nosuch-package[extra]>=1; python_version>'3'"]
-    )
+    required = ["click>=8", "nosuch-package[extra]>=1; python_version>'3'"]
+    monkeypatch.setattr(checkup.metadata, "requires", lambda name: required)
     check = checkup._packages()
 
     assert (check.state, check.text) == ("broken", "missing: nosuch-package")
