@@ -192,6 +192,12 @@ def test_cut_anywhere_it_is_truncated_and_readable(path):
         assert (list(history.events), history.truncated) == (EVENTS[: data[:cut].count(b"\n")], True)
 
 
+def test_a_torn_line_after_the_end_is_admitted(path):
+    """All events are there, but the file is not what was closed."""
+    path.write_bytes(store(path, EVENTS) + b'{"event":"ob')
+    assert (list(load(path).events), load(path).truncated) == (EVENTS, True)
+
+
 def test_cut_within_the_first_line_nothing_is_left(path):
     """Then it is an error, at every byte."""
     data = store(path, EVENTS)

@@ -77,6 +77,13 @@ def test_a_kill_may_cost_an_announcement_but_never_a_count(overflown, announced,
     assert verdict is judge(overflown.overflow(4, *announced).stats(11, dropped=counted).end(12)).verdict
 
 
+def test_a_counter_is_no_announcement_of_a_producer_that_lived(overflown):
+    """Both things are wrong then: the figures differ, and an event went silently."""
+    sentence = judge(overflown.overflow(4, "a").stats(11, dropped=2).end(12)).finding.sentence
+    assert "counted 2 dropped events and announced 1" in sentence
+    assert "gave up 1 acked event without announcing it" in sentence
+
+
 def test_an_announced_event_that_arrived_is_no_offence(overflown):
     """A frozen Redis took it in and the bus could not know."""
     overflown.overflow(4, "a", "b").deliver("a", 11).deliver("a", 11, group="books")

@@ -127,6 +127,17 @@ class TestOrder:
         run.publish("a", 1, 1.1).publish("b", 2, 2.1, incarnation=2).deliver("b", 3).deliver("a", 4)
         assert Outcome.VIOLATED is judge(order_per_key(), run.end(10)).verdict
 
+    def test_the_earliest_ack_behind_a_delivery_decides(self, run):
+        """B overtook A, though what came last, C, was free to come after B."""
+        run.publish("a", 1, 1.1).publish("b", 2, 2.1).publish("c", 2.5, 2.6)
+        result = judge(order_per_key(), run.deliver("b", 3).deliver("a", 4).deliver("c", 5).end(10))
+        assert (result.verdict, result.observed) == (Outcome.VIOLATED, 1)
+
+    def test_a_retried_key_is_ordered_by_its_first_ack(self, run):
+        """A was acked before B began; that it was tried once more later changes nothing."""
+        run.publish("a", 1, 1.1).publish("b", 2, 2.1).publish("a", 3, 3.1, incarnation=2)
+        assert judge(order_per_key(), run.deliver("b", 4).deliver("a", 5).end(10)).verdict is Outcome.VIOLATED
+
     def test_an_unacked_event_may_not_overtake_either(self, run):
         """B was never acked, yet it was offered after A's ack."""
         run.publish("a", 1, 1.1).publish("b", 2).deliver("b", 3).deliver("a", 4)

@@ -84,7 +84,9 @@ def test_cut_short_by_its_own_hosts_death_is_left_out(run):
     assert result.reason == "left out: 1 cut short by the end of their host or of the run"
 
 
-@pytest.mark.parametrize("life", [[], [("killed", 30)], [("finished", 30)], [("frozen", 2.1), ("thawed", 4)]])
+@pytest.mark.parametrize(
+    "life", [[], [("killed", 2.3)], [("killed", 30)], [("finished", 30)], [("frozen", 2.1), ("thawed", 4)]]
+)
 def test_never_returned_is_a_violation(run, life):
     """Its host lived on, awake, for longer than the limit."""
     run.host("publisher", "started", 0).call("publish", 1, 1.1).call("publish", 2)
