@@ -57,7 +57,7 @@ class OperationLog:
         self.incarnation = incarnation
         self._next = 0
 
-    def invoke(self, name: str, **value: object) -> Operation:
+    def invoke(self, name: str, /, **value: object) -> Operation:
         """Record that an operation begins."""
         number = self._next
         self._next += 1
@@ -65,7 +65,9 @@ class OperationLog:
         return Operation(self, number)
 
     @contextmanager
-    def operation(self, name: str, *, refused: tuple[type[Exception], ...] = (), **value: object) -> Iterator[Operation]:
+    def operation(
+        self, name: str, /, *, refused: tuple[type[Exception], ...] = (), **value: object
+    ) -> Iterator[Operation]:
         """Run one operation: `Ok` with `op.result` if the block ends, `Fail` on a `refused` error, else `Info`.
 
         The error is recorded and swallowed, so that a workload goes on; cancellation is recorded and passed on.
@@ -83,7 +85,7 @@ class OperationLog:
         else:
             op.ok(**op.result)
 
-    def observe(self, name: str, **value: object) -> None:
+    def observe(self, name: str, /, **value: object) -> None:
         """Record something seen."""
         self.sink.record(Observation(self.now_ns(), self.actor, self.incarnation, name, value))
 

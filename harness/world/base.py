@@ -8,7 +8,7 @@ Observations that worlds make by themselves, from below the target, in the actor
 
 - `link` {to, outcome}: what happened to one connection attempt or connection of a host towards a dependency.
   `outcome` is `connected`, `refused`, `unreachable` (no answer to SYN until the caller gave up), `reset` or `closed`
-  (by the peer).
+  (by the peer). An observation that stands for several carries their `count`.
 - `unanswered` {connections, bytes}, actor = the dependency, made just before it is thawed: how many open connections
   hold how many bytes that it never read while frozen or hung. Bytes > 0 proves that somebody spoke into the void.
 """
@@ -119,14 +119,14 @@ class World(Protocol):
     async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
         """Start a dependency (`kind` is `redis`); hosts started later find its URL in `endpoints[name]`."""
 
-    def dependency(self, name: str) -> Any:  # noqa: ANN401 - each kind has its own control surface
-        """Return the control surface of a running dependency."""
+    def dependency(self, name: str) -> Any:
+        """Return the control surface of a running dependency; each kind has its own."""
 
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart, as a new incarnation) a host."""
 
     async def kill_host(self, name: str, *, silent: bool = False) -> None:
-        """SIGKILL: no finally block runs, the disk stays. Peers see a reset, or nothing at all if `silent` (power off)."""
+        """SIGKILL: no finally block runs, the disk stays. Peers see a reset, or nothing if `silent` (power off)."""
 
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP: the host stands still; peers see silence."""

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped] # its stubs are not among the dependencies
+import psutil
 
 from harness.world.real import guard
 from harness.world.real.process import records_directory
