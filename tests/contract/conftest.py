@@ -44,7 +44,7 @@ class Wire:
         async with asyncio.timeout(ANSWER_S_MAX):
             return await self._value()
 
-    async def _value(self) -> str:
+    async def _value(self) -> str:  # noqa: PLR0911 - one return for each type
         line = await self.reader.readline()
         if not line:
             return "<closed>"

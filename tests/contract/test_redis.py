@@ -1,4 +1,4 @@
-"""The contract: our engine answers as a real server does. Known differences are listed, with the reason, and must exist."""
+"""The contract: our engine answers as a real server does. Known differences are listed with the reason, and exist."""
 
 import asyncio
 import time

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
-from redis.backoff import NoBackoff
 from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, TimeoutError as RedisTimeoutError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from harness.dependencies.redis.real import start_real
 from harness.dependencies.redis.sim import start_sim
@@ -113,7 +114,7 @@ def test_freeze_and_thaw(both):
     (unanswered,) = seen.observations("unanswered")
     assert unanswered["bytes"] > 0
     assert unanswered["connections"] > 0
-    assert ["frozen", "thawed"] == [change for change in seen.changes() if change in {"frozen", "thawed"}]
+    assert [change for change in seen.changes() if change in {"frozen", "thawed"}] == ["frozen", "thawed"]
 
 
 @pytest.mark.parametrize(

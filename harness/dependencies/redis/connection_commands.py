@@ -86,7 +86,8 @@ def hello(session: Session, argv: list[bytes]) -> bytes:
     if not session.signed_in:
         raise ReplyError(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user>"
-            " <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+            " <pass> option can be used to authenticate the client and select the RESP protocol version at the same"
+            " time"
         )
     if name is not None:
         session.name = name
@@ -155,7 +156,7 @@ _CLIENT_ARITY = {
 }
 
 
-def client(session: Session, argv: list[bytes]) -> bytes:  # noqa: PLR0911 - one way out for each subcommand
+def client(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901, PLR0911 - one way out for each subcommand
     """CLIENT ID | GETNAME | SETNAME | SETINFO | LIST | INFO | KILL | UNBLOCK | NO-EVICT | NO-TOUCH"""
     subcommand = argv[1].lower()
     arity = _CLIENT_ARITY.get(subcommand)

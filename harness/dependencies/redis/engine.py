@@ -2,8 +2,8 @@
 
 A command goes in as a list of bytes and comes out as encoded bytes. Streams, connections, transactions and pub/sub are
 our own; everything else is fakeredis'. After each command the keys it wrote decide two things: its effect goes into the
-log (state.py), and clients blocked on those keys are served, first come first served - after a whole transaction, not in
-its middle, as a real server does it. No threads: a blocked client is a callable and perhaps a loop timer.
+log (state.py), and clients blocked on those keys are served, first come first served: after a whole transaction, not
+in its middle, as a real server does it. No threads: a blocked client is a callable and perhaps a loop timer.
 """
 
 from collections.abc import Iterable
@@ -77,7 +77,8 @@ class Engine:
                 break
             shown += f"'{resp.text_of(argument)[: _UNKNOWN_ARGUMENTS_SHOWN - len(shown)]}' "
         raise ReplyError(
-            f"ERR unknown command '{resp.text_of(argv[0])[:_UNKNOWN_ARGUMENTS_SHOWN]}', with args beginning with: {shown}"
+            f"ERR unknown command '{resp.text_of(argv[0])[:_UNKNOWN_ARGUMENTS_SHOWN]}',"
+            f" with args beginning with: {shown}"
         )
 
     def execute(self, session: Session, argv: list[bytes]) -> bytes:

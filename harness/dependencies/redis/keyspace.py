@@ -70,7 +70,7 @@ class KeyDatabase(Database):
                 session.watch_broken = True
 
     def wake_all(self) -> None:
-        """fakeredis' own wake-up; waiting is the engine's business."""
+        """Do nothing: this is fakeredis' own wake-up; waiting is the engine's business."""
 
     def stream(self, key: bytes) -> StreamValue | None:
         """Return the stream at that key, or None. Raises ReplyError when something else is there."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.dependencies.redis import resp
 from harness.dependencies.redis.engine import Engine
-from harness.dependencies.redis.session import Session
 
 if TYPE_CHECKING:
+    from harness.dependencies.redis.session import Session
     from harness.dependencies.redis.state import RedisState
 
 UNREAD_BYTES_MAX: Final = 32 * 1024 * 1024

@@ -170,7 +170,7 @@ class RealRedis:
         return bool(reply == b"PONG")
 
     async def _ask(self, *argv: bytes, unix: bool) -> Any:
-        """Send one command over a connection of its own and return the reply. Raises OSError, EOFError, TimeoutError."""
+        """Send one command over a new connection and return the reply. Raises OSError, EOFError, TimeoutError."""
         async with asyncio.timeout(_ANSWER_S_MAX):
             reader, writer = await (
                 asyncio.open_unix_connection(self._admin) if unix else asyncio.open_connection("127.0.0.1", self.port)
@@ -306,7 +306,7 @@ class RealRedis:
 
 
 def find_server(choice: str | None = None) -> Path:
-    """Return the server program: that path or name on PATH, else the wheel's, else what PATH offers. Raises UsageError."""
+    """Return the server program: the one asked for, else the wheel's, else what PATH offers. Raises UsageError."""
     if choice is not None:
         found = shutil.which(choice)
         if found is None:

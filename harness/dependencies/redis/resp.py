@@ -185,7 +185,9 @@ _HUGE_COUNT: Final = re.compile(rb"[*$]\d{7}")
 _BYTES_ONLY: Final = {bytes}
 
 
-def _parse_one(buffer: bytes, position: int) -> tuple[int, list[bytes] | None]:
+def _parse_one(  # noqa: C901, PLR0911, PLR0912 - the server's checks, in its order
+    buffer: bytes, position: int
+) -> tuple[int, list[bytes] | None]:
     """Return (where the next request begins, this request); (position, None) when it is not complete."""
     end = buffer.find(b"\n", position)
     if buffer[position : position + 1] != b"*":
@@ -232,7 +234,7 @@ def _length(digits: bytes) -> int | None:
 _ESCAPES: Final = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 
 
-def _split_inline(line: bytes) -> list[bytes]:
+def _split_inline(line: bytes) -> list[bytes]:  # noqa: C901, PLR0912 - a state machine over characters
     """Split an inline command as a shell would, quotes included."""
     words: list[bytes] = []
     position = 0
@@ -279,7 +281,7 @@ def _is_hex(digits: bytes) -> bool:
     return all(digit in b"0123456789abcdefABCDEF" for digit in digits)
 
 
-def encode(value: Any, *, resp3: bool) -> bytes:
+def encode(value: Any, *, resp3: bool) -> bytes:  # noqa: PLR0911 - one return for each type
     """Encode a plain Python value: bytes and str are bulk strings, dict is a map, None is null, float a double."""
     kind = type(value)
     if kind is bytes:

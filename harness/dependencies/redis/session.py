@@ -1,4 +1,4 @@
-"""One client connection as the engine sees it: what it selected, queued, watches, subscribed to and waits for. No I/O."""
+"""One client as the engine sees it: what it selected, queued, watches, subscribed to and waits for. No I/O."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,9 +1,9 @@
 """Redis in the sim world: a machine of its own on the in-memory network.
 
-The machine runs the engine; what it persisted (`RedisState`) plays the part of its disk, so it survives a crash, and the
-next incarnation recovers from it. Refusing and freezing are conditions of the machine's kernel and process, which the
-network and the machines provide. Conditions take hold at once in virtual time; only a start takes some, so it is probed,
-from the machine itself, which leaves no trace among the links that prove a fault.
+The machine runs the engine; what it persisted (`RedisState`) plays the part of its disk, so it survives a crash, and
+the next incarnation recovers from it. Refusing and freezing are conditions of the machine's kernel and process, which
+the network and the machines provide. Conditions take hold at once in virtual time; only a start takes some, so it is
+probed, from the machine itself, which leaves no trace among the links that prove a fault.
 """
 
 import asyncio

@@ -1,10 +1,12 @@
 """What a Redis server keeps when its process dies: the keyspace and the log of effects, with their times.
 
-`keyspace` is the memory of the running process. Every write is also appended to a log as `(time, database, arguments)`,
-resolved so that running it again gives the same result, ids included. `recover(lose_ns=...)` is a restart after a crash:
-it builds a new keyspace from the log, all of it (appendfsync always), without the last window (everysec and a power
-failure), or from nothing (no persistence). The log stays bounded: when it has grown, a snapshot becomes its new base; the
-generation before is kept until the snapshot is older than any window that may be lost.
+`keyspace` is the memory of the running process. Every write is also appended to a log as `(time, database,
+arguments)`, resolved so that running it again gives the same result, ids included. `recover(lose_ns=...)` is a restart
+after a crash: it builds a new keyspace from the log, all of it (appendfsync always), without the last window (everysec
+and a power failure), or from nothing (no persistence). The log stays bounded: when it has grown, a snapshot becomes its
+new base; the generation before is kept until the snapshot is older than any window that may be lost.
+
+Not in the log, as on a real server: when a consumer was last seen, and how often it re-read what it holds already.
 """
 
 import hashlib

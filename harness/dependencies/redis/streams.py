@@ -1,7 +1,7 @@
 """Streams: the append-only log with consumer groups that a trading stack's event bus is built on. Pure, time passed in.
 
 Written for speed and for equality with a real server: an entry id is one integer (`ms << 64 | seq`), ids are kept in a
-sorted list, and an entry is kept as the RESP bytes that each of its readers will be sent, encoded once when it is added.
+sorted list, and an entry is kept as the RESP bytes that each of its readers is sent, encoded once when it is added.
 Nodes mirror the listpacks of a real server, because approximate trimming (`MAXLEN ~`) removes whole nodes only.
 """
 
@@ -343,7 +343,7 @@ class Stream:
         """Tell whether an entry with an id >= start was deleted by name."""
         return bool(len(self)) and self.max_deleted_id != 0 and start <= self.max_deleted_id
 
-    def distance(self, entry_id: int) -> int:
+    def distance(self, entry_id: int) -> int:  # noqa: PLR0911 - the cases of a real server, in its order
         """Return how many entries were ever added up to that id, or UNKNOWN when deletions hide it."""
         if not self.entries_added:
             return 0

@@ -1,5 +1,7 @@
 """The request parser: however bytes are cut, the same requests; whatever they are, no crash."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def parse(chunks):
 def cut(data, places):
     """Cut bytes at the given places."""
     marks = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[start:end] for start, end in zip(marks, marks[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(marks)]
 
 
 @settings(deadline=None)

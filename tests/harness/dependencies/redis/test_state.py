@@ -157,7 +157,7 @@ def test_pending_entries_survive_and_acks_do_too():
     server.call("XACK", "s", "g", "1-1")
     server.crash(0)
     pending = server.call("XPENDING", "s", "g")
-    assert b"*4\r\n:1\r\n$3\r\n1-2\r\n$3\r\n1-2\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n" == pending
+    assert pending == b"*4\r\n:1\r\n$3\r\n1-2\r\n$3\r\n1-2\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n"
 
 
 def test_a_transaction_is_kept_or_lost_as_a_whole():
