@@ -126,7 +126,7 @@ async def free_port() -> int:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Let the loop turn until the condition holds; the fixture's time limit ends it otherwise."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - there is no event to wait for: a kernel is watched
         await asyncio.sleep(0.001)
 
 
@@ -198,7 +198,7 @@ def test_a_port_serves_once(run: Run) -> None:
         first = await loop.create_server(asyncio.Protocol, LOCAL, 0)
         port = first.sockets[0].getsockname()[1]
         with pytest.raises(
-            OSError, match="error while attempting to bind on address .*address already in use"
+            OSError, match=r"error while attempting to bind on address .*address already in use"
         ) as caught:
             await loop.create_server(asyncio.Protocol, LOCAL, port)
         assert caught.value.errno == errno.EADDRINUSE

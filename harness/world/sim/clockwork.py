@@ -229,7 +229,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                     {
                         "message": f"Exception in callback {_name_of(callback, owner)}",
                         "exception": error,
-                        "handle": handle,
+                        "host": host,
                     }
                 )
         if len(buffer) > 65536:  # noqa: PLR2004 - see trace.py
@@ -295,7 +295,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self._tasks[:] = [entry for entry in self._tasks if not entry[0].done()]
         done.reverse()
         while done:
-            self.blamed = done.pop()[1]  # the error of a task that nobody refers to is reported here
+            self.blamed = done[-1][1]
+            done.pop()  # the error of a task that nobody else refers to is reported here
         self.blamed = None
         self._tasks_max = 1000 + 2 * len(self._tasks)
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from harness.errors import WorldError, unknown_name
 from harness.history.events import Observation
 from harness.history.recorder import OperationLog, Sink
 from harness.tape import Tape
-from harness.world.base import Dependency, HostSpec
+from harness.world.base import Dependency, HostSpec, WorldKind
 from harness.world.sim.clockwork import Budget
 from harness.world.sim.host import SimHost
 from harness.world.sim.hosts import Machines
@@ -31,7 +31,7 @@ class SimWorld:
     `machines` and shapes their links through `network`. `targets` maps a port to the factory of the code under test.
     """
 
-    kind: Literal["sim"] = "sim"
+    kind: WorldKind = "sim"
 
     def __init__(
         self,

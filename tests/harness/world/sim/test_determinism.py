@@ -107,14 +107,12 @@ def test_the_same_seed_gives_the_same_digest_in_other_processes(tmp_path: Path) 
     """Three fresh interpreters and this test's own program."""
     command = [sys.executable, __file__, str(tmp_path)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
-    processes = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
+    processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     outputs = [process.communicate(timeout=60)[0].split() for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    assert len(outputs[0]) == 6
+    assert len(outputs[0]) == 3
     assert outputs[0] == outputs[1] == outputs[2]
-    assert len(set(outputs[0])) == 6
+    assert len(set(outputs[0])) == 3
 
 
 @settings(max_examples=10, deadline=None)
@@ -131,9 +129,7 @@ def test_the_first_difference_is_shown(tmp_path: Path) -> None:
     """One edited latency: the rows agree up to the segment that it concerns, and the text shows it."""
 
     def rows(edits: dict[str, dict[int, int]]) -> tuple[str, tuple[str, ...]]:
-        done = run_sim(
-            director, tape=Tape(5, edits), sink=MemorySink(), directory=tmp_path, rows_max=1_000_000
-        )
+        done = run_sim(director, tape=Tape(5, edits), sink=MemorySink(), directory=tmp_path, rows_max=1_000_000)
         return done.digest, done.rows
 
     digest, before = rows({})
@@ -161,5 +157,5 @@ def test_a_difference_in_length_is_a_difference() -> None:
 
 
 if __name__ == "__main__":
-    for number in range(6):
-        print(run(number, Path(sys.argv[1]) / f"{os.getpid()}").digest)  # the disks' path must not matter
+    for number in range(3):
+        print(run(number, Path(sys.argv[1]) / f"{os.getpid()}").digest)  # noqa: T201 - the disks' path must not matter

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import os
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -273,8 +275,6 @@ def test_a_restart_is_a_new_incarnation_with_the_same_disk(bench: Bench) -> None
     dice: list[bytes] = []
 
     async def program(host: Host) -> None:
-        import os
-
         dice.append(os.urandom(8))
         notes = host.disk / "notes"
         with notes.open("a") as file:
@@ -404,6 +404,7 @@ def test_unhandled_errors_are_recorded(bench: Bench) -> None:
     assert done.unhandled == len(texts) == 2
     assert any("ZeroDivisionError" in text for text in texts)
     assert any("ValueError: nobody looks" in text for text in texts)
+    assert {e.actor for e in bench.sink.events if isinstance(e, Observation)} == {"sloppy"}
 
 
 def test_thread_work_takes_time_and_dies_with_its_host(bench: Bench) -> None:
@@ -414,7 +415,7 @@ def test_thread_work_takes_time_and_dies_with_its_host(bench: Bench) -> None:
     async def program() -> None:
         colour.set("blue")
         begin = time.monotonic_ns()
-        assert await asyncio.to_thread(lambda: colour.get()) == "blue"
+        assert await asyncio.to_thread(colour.get) == "blue"
         assert 0 < time.monotonic_ns() - begin <= ms(1)
         with pytest.raises(ZeroDivisionError):
             await asyncio.to_thread(lambda: 1 / 0)
@@ -433,7 +434,6 @@ def test_thread_work_takes_time_and_dies_with_its_host(bench: Bench) -> None:
 
 def test_an_executor_with_one_worker_works_in_order(bench: Bench) -> None:
     """One job at a time, first come first served; others overtake each other for some seed."""
-    from concurrent.futures import ThreadPoolExecutor
 
     async def director(_: SimWorld) -> tuple[list[int], list[int]]:
         loop = asyncio.get_running_loop()

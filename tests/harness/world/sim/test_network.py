@@ -258,7 +258,7 @@ def test_hosts_have_names_and_addresses(simulate: Simulate) -> None:
             await asyncio.open_connection("127.0.0.1", PORT)
         with pytest.raises(socket.gaierror):
             await asyncio.open_connection("elsewhere", PORT)
-        with pytest.raises(OSError, match="Connect call failed|unreachable"):
+        with pytest.raises(OSError, match=r"Connect call failed|unreachable"):
             await asyncio.open_connection("192.0.2.1", PORT)
 
     simulate(director)
@@ -296,7 +296,7 @@ def test_links_towards_dependencies_are_observed(simulate: Simulate, sink: Memor
             await reader.read()
             writer.close()
             world.network.refuse("server")
-            with pytest.raises(OSError, match="refused|failed"):
+            with pytest.raises(OSError, match=r"refused|failed"):
                 await asyncio.open_connection("server", PORT)
             world.network.accept("server")
             world.network.cut("client", "server")
@@ -313,8 +313,7 @@ def test_links_towards_dependencies_are_observed(simulate: Simulate, sink: Memor
 
     simulate(director)
     assert outcomes(sink) == [
-        ("client", outcome)
-        for outcome in ("connected", "closed", "refused", "unreachable", "connected", "reset")
+        ("client", outcome) for outcome in ("connected", "closed", "refused", "unreachable", "connected", "reset")
     ]
 
 

@@ -3,10 +3,9 @@
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,9 @@ from harness.world.sim.run import run_sim
 from harness.world.sim.schedule import Schedule
 from harness.world.sim.sink import MemorySink
 from harness.world.sim.world import SimWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ class Batch:
         for index, item in enumerate(items):
             context = contextvars.Context()
             context.run(HOST.set, hosts[item.host])
-            owner: Callable[..., object] = (
-                self.tasks[item.host, item.task].get_name if item.task else (lambda: None)
-            )
+            owner: Callable[..., object] = self.tasks[item.host, item.task].get_name if item.task else (lambda: None)
             handle = SimHandle(owner, (), self.loop, context)
             self.handles.append(handle)
             self.item_of[id(handle)] = (index, item)
@@ -111,9 +111,7 @@ def test_races_between_tasks_are_found_and_repeat(tmp_path: Path) -> None:
         return order
 
     def run(seed: int, **options: Any) -> tuple[int, ...]:
-        return tuple(
-            run_sim(director, tape=Tape(seed), sink=MemorySink(), directory=tmp_path, **options).result
-        )
+        return tuple(run_sim(director, tape=Tape(seed), sink=MemorySink(), directory=tmp_path, **options).result)
 
     orders = [run(seed) for seed in range(40)]
     assert len(set(orders)) > 3
