@@ -187,7 +187,7 @@ def _told(anchor: str, scenario_anchor: str, same: list[tuple[RunResult, _Raw]],
         first="" if finding is None else finding.first,
         worst="" if finding is None else finding.worst,
         last="" if finding is None else finding.last,
-        rows=_chosen(rows),
+        rows=chosen(rows),
         rows_cut=max(0, len(rows) - ROWS_MAX),
         replay=run.replay,
         elsewhere=tuple(
@@ -197,12 +197,12 @@ def _told(anchor: str, scenario_anchor: str, same: list[tuple[RunResult, _Raw]],
     )
 
 
-def _chosen(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Cut a timeline to `ROWS_MAX` rows without losing the offending ones: those are what the finding is about."""
-    if len(rows) <= ROWS_MAX:
+def chosen(rows: tuple[Row, ...], limit: int = ROWS_MAX) -> tuple[Row, ...]:
+    """Cut a timeline to `limit` rows without losing the offending ones: those are what the finding is about."""
+    if len(rows) <= limit:
         return rows
-    offending = [at for at, row in enumerate(rows) if row.offending][:ROWS_MAX]
-    others = [at for at, row in enumerate(rows) if not row.offending][: ROWS_MAX - len(offending)]
+    offending = [at for at, row in enumerate(rows) if row.offending][:limit]
+    others = [at for at, row in enumerate(rows) if not row.offending][: limit - len(offending)]
     return tuple(rows[at] for at in sorted(offending + others))
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from harness.verdict import EXIT_PASS, FlawedResult, InvariantResult, Outcome, RunResult, Session, Verdict
-from reports.findings import ROWS_MAX, sentence_of, untold_errors
+from reports.findings import chosen, sentence_of, untold_errors
 from reports.model import Report
 from reports.text import figure, plural, visible
 
@@ -127,7 +127,7 @@ def _lines(run: RunResult, invariant: InvariantResult) -> Iterable[str]:
         yield f"first: {visible(finding.first)}"
         yield f"worst: {visible(finding.worst)}"
         yield f"last:  {visible(finding.last)}"
-        for row in finding.rows[:ROWS_MAX]:
+        for row in chosen(finding.rows):
             mark = ">" if row.offending else " "
             yield f"{mark} {row.time_s:10.3f} s  {visible(row.actor)}  {visible(row.event)}  {visible(row.id)}".rstrip()
     if run.replay:

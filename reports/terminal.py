@@ -17,13 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.verdict import Outcome, Verdict
-from reports.findings import FindingReport
+from reports.findings import FindingReport, chosen
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
 from reports.text import duration, plural, visible
 
 WIDTH: Final = 80
 FINDINGS_MAX: Final = 10
+ROWS_MAX: Final = 12
+"""Rows of timeline a finding; a terminal scrolls, and the report holds the rest."""
 ELSEWHERE_MAX: Final = 8
 COLUMNS_MAX: Final = 4
 """Invariants side by side in one table of the matrix; more would not fit into 80 columns."""
@@ -86,17 +88,17 @@ class _Printer:
         self._facts(report)
         self._last(report, report_path)
 
-    def _line(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
-        """Print foreign text, wrapped, every part of it neutralised."""
+    def _line(self, *parts: str | tuple[str, str], indent: int = 0, hang: int = 0) -> None:
+        """Print foreign text, every part of it neutralised, wrapped; wrapped lines hang by so much more."""
         text = Text(" " * indent)
         for part in parts:
             shown, style = (part, "") if isinstance(part, str) else part
             text.append(visible(shown, 1000), "" if self._plain else style)
-        wrapped = text.wrap(self._console, self._width - indent, tab_size=1)
+        wrapped = text.wrap(self._console, self._width - indent - hang, tab_size=1)
         for at, line in enumerate(wrapped):
             line.rstrip()
-            if at and indent:
-                line.pad_left(indent)
+            if at:
+                line.pad_left(indent + hang)
             self._console.print(line, soft_wrap=True, highlight=False)
 
     def _copyable(self, label: str, value: str) -> None:
@@ -160,10 +162,16 @@ class _Printer:
                 ("last", finding.last),
             ):
                 self._line(f"{label:<6}{text}", indent=2)
-        for row in finding.rows:
+        rows = chosen(finding.rows, ROWS_MAX)
+        for row in rows:
             mark = ">" if row.offending else " "
             style = "red" if row.offending else ""
-            self._line((f"{mark}{row.time_s:9.3f} s  {row.actor}  {row.event}  {row.id}".rstrip(), style), indent=2)
+            self._line(
+                (f"{mark}{row.time_s:9.3f} s  {row.actor}  {row.event}  {row.id}".rstrip(), style), indent=2, hang=14
+            )
+        left = len(finding.rows) + finding.rows_cut - len(rows)
+        if left:
+            self._line(f"{plural(left, 'more row')} in the report", indent=2)
         if finding.elsewhere:
             seeds = ", ".join(str(other.seed) for other in finding.elsewhere[:ELSEWHERE_MAX])
             more = " and more" if len(finding.elsewhere) > ELSEWHERE_MAX else ""
