@@ -115,8 +115,14 @@ def history_of(
     return History.of(events)
 
 
-def _header(scenario: str, plan: list[dict[str, Any]], profile: str = "full", seed: int = 1) -> RunStarted:
-    return RunStarted(0, "harness", 1, SCHEMA, "0", scenario, profile, "sim", seed, {}, plan)
+def _header(
+    scenario: str,
+    plan: list[dict[str, Any]],
+    profile: str = "full",
+    seed: int = 1,
+    targets: dict[str, str] | None = None,
+) -> RunStarted:
+    return RunStarted(0, "harness", 1, SCHEMA, "0", scenario, profile, "sim", seed, targets or {}, plan)
 
 
 @pytest.fixture(scope="session")
