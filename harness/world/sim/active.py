@@ -34,15 +34,19 @@ class Escapes:
 
 
 class Run:
-    """The active run; `thread` is 0 when there is none. `permits` counts open `escapes.permitted()` blocks."""
+    """The active run; `thread` is 0 when there is none.
 
-    __slots__ = ("escapes", "machine", "permits", "pids", "thread")
+    `permits` counts open `escapes.permitted()` blocks, `importing` the modules whose code is being run.
+    """
+
+    __slots__ = ("escapes", "importing", "machine", "permits", "pids", "thread")
 
     def __init__(self) -> None:
         self.thread = _NO_THREAD
         self.machine: Machine  # set by `begin`; nobody reads it while `thread` is 0
         self.escapes = Escapes()
         self.permits = 0
+        self.importing = 0
         self.pids: dict[str, int] = {}
 
     def begin(self, machine: "Machine", escapes: Escapes) -> None:
@@ -50,6 +54,7 @@ class Run:
         self.machine = machine
         self.escapes = escapes
         self.permits = 0
+        self.importing = 0
         self.pids = {}
         self.thread = threading.get_ident()
 

@@ -47,13 +47,21 @@ _MEMORIES: Final = (
 """What the standard library remembers from draw to draw: None at the beginning of a run, put back after it."""
 
 
+def _dice() -> random.Random:
+    """Return the dice to throw now: the host's, or those for modules that are imported.
+
+    See imports.py.
+    """
+    return _seeds.imports if RUN.importing else RUN.machine.dice()
+
+
 def _random_bytes(original: Callable[..., bytes]) -> Callable[..., bytes]:
     def random_bytes(size: int, flags: int = 0) -> bytes:
         if get_ident() != RUN.thread:
             return original(size, flags) if flags else original(size)
         if size < 0:
             return original(size)  # the real one knows what to say
-        return RUN.machine.dice().randbytes(size)
+        return _dice().randbytes(size)
 
     return random_bytes
 
@@ -62,7 +70,7 @@ def _uuid1_fields(original: Callable[[], Any]) -> Callable[[], Any]:
     def generate_time_safe() -> Any:
         if get_ident() != RUN.thread:
             return original()
-        dice = RUN.machine.dice()
+        dice = _dice()
         time_100ns = RUN.machine.wall_ns() // 100 + _UUID_EPOCH
         value = uuid.UUID(
             fields=(
@@ -107,9 +115,10 @@ _real_seed: Final = random.Random.seed
 class _Seeds:
     """Seeds for unseeded generators of one run, by the line that made them."""
 
-    __slots__ = ("_base", "_counts")
+    __slots__ = ("_base", "_counts", "imports")
 
     def __init__(self, base: int) -> None:
+        self.imports = random.Random(f"{base}/imports")  # noqa: S311 - dice, not secrets
         self._base = base
         self._counts: dict[str, int] = {}
 

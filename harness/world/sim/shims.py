@@ -10,18 +10,16 @@ patched then, and everything is put back when it ends.
 import asyncio
 import contextlib
 import contextvars
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import sys
 from _thread import get_ident
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
 from harness.world.sim.active import RUN
 from harness.world.sim.escapes import escape
 from harness.world.sim.identity import number_hash
+from harness.world.sim.imports import watched
 
 _POOL_HINT: Final = "use loop.run_in_executor or asyncio.to_thread, which run in virtual time"
 _FROM_THREAD_HINT: Final = "a sync function cannot wait for the loop it blocks; make the caller async"
@@ -164,51 +162,22 @@ class _Patches:
                 delattr(owner, name)
 
 
-class _Loader(importlib.abc.Loader):
-    """Loads a module as its own loader does, and applies its shim before anybody sees it."""
-
-    def __init__(self, real: importlib.abc.Loader, shim: Callable[[ModuleType], None]) -> None:
-        self._real = real
-        self._shim = shim
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._real.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._real.exec_module(module)
-        self._shim(module)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Sits in front of the import system while a run lasts."""
-
-    def __init__(self, patches: _Patches) -> None:
-        self._patches = patches
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        shim = _SHIMS.get(fullname)
-        if shim is None:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, lambda module: shim(module, self._patches.put))
-        return spec
-
-
 @contextlib.contextmanager
 def installed() -> Iterator[None]:
-    """Apply the shims for the length of one run."""
+    """Apply the shims for the length of one run: now to what is loaded, later to what is imported."""
     patches = _Patches()
-    finder = _Finder(patches)
-    for name, shim in _SHIMS.items():
+
+    def loaded(module: ModuleType) -> None:
+        shim = _SHIMS.get(module.__name__)
+        if shim is not None:
+            shim(module, patches.put)
+
+    for name in _SHIMS:
         module = sys.modules.get(name)
         if module is not None:
-            shim(module, patches.put)
-    sys.meta_path.insert(0, finder)
+            loaded(module)
     try:
-        yield
+        with watched(loaded):
+            yield
     finally:
-        sys.meta_path.remove(finder)
         patches.undo()

@@ -261,15 +261,17 @@ def test_what_the_standard_library_remembers(fakes):
 def test_a_module_imported_by_the_first_run(fakes, tmp_path, monkeypatch):
     """Its generator draws alike in the second run, which finds it loaded; so does all that is drawn afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "lazily_imported_dice.py").write_text("import random\nDICE = random.Random()\n")
+    (tmp_path / "lazily_imported_dice.py").write_text(
+        "import os, random, uuid\nDICE = random.Random()\nKEY = os.urandom(9), uuid.uuid4(), random.random()\n"
+    )
     seen = []
     for _ in range(3):
         with virtual(fakes.FakeMachine()):
             dice = importlib.import_module("lazily_imported_dice").DICE
-            seen.append((dice.random(), os.urandom(8), random.Random().random(), random.Random().random()))
+            seen.append((dice.random(), os.urandom(8), random.random(), random.Random().random(), dice.random()))
     del sys.modules["lazily_imported_dice"]
     assert seen[0] == seen[1] == seen[2]
-    assert len(set(seen[0])) == 4
+    assert len(set(seen[0])) == 5
 
 
 made_at_import = random.Random()
