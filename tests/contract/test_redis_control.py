@@ -104,10 +104,11 @@ def test_freeze_and_thaw(both):
             await server.freeze()
             with pytest.raises(RedisTimeoutError):
                 await one.set("k", "v")
-            waiting = asyncio.create_task(client(server, single_connection_client=False).ping())
-            await world.sleep_until(world.now_ns() + seconds(0.2))
-            await server.thaw()
-            assert await waiting
+            async with client(server) as other:
+                waiting = asyncio.create_task(other.ping())
+                await world.sleep_until(world.now_ns() + seconds(0.2))
+                await server.thaw()
+                assert await waiting
         await server.stop()
 
     seen = both(director)

@@ -136,8 +136,8 @@ class RequestParser:
         if not self._strict:
             try:
                 request = self._reader.gets()
-            except hiredis.ProtocolError:
-                self._strict = True
+            except (hiredis.ProtocolError, TypeError, ValueError, MemoryError, RecursionError):
+                self._strict = True  # not a request: hiredis builds replies, dicts with lists as keys among them
             else:
                 if type(request) is list and request and set(map(type, request)) == _BYTES_ONLY:
                     if self._reader.has_data():

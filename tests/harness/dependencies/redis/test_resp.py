@@ -57,6 +57,11 @@ def test_garbage_never_crashes_and_cutting_changes_nothing(pieces, places):
     assert all(type(argument) is bytes for request in whole[0] for argument in request)
 
 
+def test_a_map_with_an_array_as_key_is_a_protocol_error():
+    """What hiredis cannot even build is refused like any other request that is none."""
+    assert parse([b"*1\r\n%1\r\n*1\r\n"]) == ([], "expected '$', got '%'")
+
+
 @pytest.mark.parametrize("cuts", [[2], [5], [2, 5]])
 def test_an_announced_giant_makes_no_room_for_itself(cuts):
     """`*2000000000` in any number of pieces must not allocate two thousand million arguments."""
