@@ -22,6 +22,7 @@ from harness.units import SECOND
 from harness.verdict import Row
 
 ROWS_MAX: Final = 40
+_SAME_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +35,15 @@ class Excerpt:
     samples: int
 
 
-def excerpt(events: Sequence[Event], around_s: float, ids: frozenset[str]) -> Excerpt:
-    """Return at most `ROWS_MAX` events around that instant; rows with one of `ids` are marked as offending.
+def excerpt(events: Sequence[Event], told: Sequence[Row]) -> Excerpt:
+    """Return at most `ROWS_MAX` events around the first of the rows that a finding told; its events are marked.
+
+    An event is one that was told if actor and instant are the same, or the id: a finding may name an event by the
+    workload's name of it, where the history has the id that the target gave.
 
     Periodic samples (`stats`) are left out: they are in the charts, and would crowd out what happened.
     """
-    around_ns = round(around_s * SECOND)
+    around_ns = round(told[0].time_s * SECOND)
     telling = [
         (at, event) for at, event in enumerate(events) if not (isinstance(event, Observation) and event.name == "stats")
     ]
@@ -50,24 +54,23 @@ def excerpt(events: Sequence[Event], around_s: float, ids: frozenset[str]) -> Ex
         return Excerpt(rows=(), before=0, after=0, samples=0)
     first, last = chosen[0][0], chosen[-1][0]
     return Excerpt(
-        rows=tuple(row_of(event, ids) for _, event in chosen),
+        rows=tuple(row_of(event, told) for _, event in chosen),
         before=first,
         after=len(events) - last - 1,
         samples=last - first + 1 - len(chosen),
     )
 
 
-def row_of(event: Event, ids: frozenset[str] = frozenset()) -> Row:
+def row_of(event: Event, told: Sequence[Row] = ()) -> Row:
     """Return one event as time, actor, what happened, and the id it concerns."""
     text, identity = _described(event)
     actor = event.actor if event.incarnation <= 1 else f"{event.actor} #{event.incarnation}"
-    return Row(
-        time_s=event.time_ns / SECOND,
-        actor=actor,
-        event=text,
-        id=identity,
-        offending=bool(identity) and identity in ids,
+    time_s = event.time_ns / SECOND
+    offending = any(
+        (identity and row.id == identity) or (row.actor == event.actor and abs(row.time_s - time_s) < _SAME_S)
+        for row in told
     )
+    return Row(time_s=time_s, actor=actor, event=text, id=identity, offending=offending)
 
 
 def _described(event: Event) -> tuple[str, str]:  # noqa: C901, PLR0911 - one line for each kind of event

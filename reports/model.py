@@ -177,7 +177,7 @@ def _excerpts(history: History, findings: list[FindingReport]) -> tuple[ExcerptO
     for finding in findings:
         rows = [row for row in finding.rows if row.offending] or list(finding.rows)
         if rows and len(made) < FINDINGS_WITH_EXCERPT_MAX:
-            cut = excerpt(history.events, rows[0].time_s, frozenset(row.id for row in rows if row.id))
+            cut = excerpt(history.events, rows)
             made.append(ExcerptOf(anchor=finding.anchor, title=finding.title, excerpt=cut))
     return tuple(made)
 

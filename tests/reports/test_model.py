@@ -6,8 +6,10 @@ import pytest
 
 import reports
 from harness.errors import HistoryError
+from harness.history.events import Ok
 from harness.history.history import History
-from harness.verdict import Outcome, Verdict
+from harness.units import SECOND
+from harness.verdict import Outcome, Row, Verdict
 from tests.reports import synthetic
 
 WORDS = {
@@ -154,3 +156,16 @@ def test_a_trouble_is_told_once() -> None:
         ("Fault did not bite", Verdict.INCONCLUSIVE),
         ("Fault never healed", Verdict.INCONCLUSIVE),
     ]
+
+
+def test_excerpt_marks_events_by_instant_too() -> None:
+    """An event that a finding names otherwise than the history does is marked by its actor and instant."""
+    run = synthetic.run(Verdict.FAIL)
+    made = synthetic.history(seed=1, lost=3)
+    acked = next(event for event in made.events if event.time_ns > 40 * SECOND and isinstance(event, Ok))
+    row = Row(time_s=acked.time_ns / SECOND, actor=acked.actor, event="acked", id="order-17", offending=True)
+    told = dataclasses.replace(synthetic.finding(), rows=(row,))
+    run = dataclasses.replace(run, invariants=(dataclasses.replace(run.invariants[0], finding=told),))
+    [scenario] = reports.build(synthetic.session(run), lambda _: made).scenarios
+    marked = [one for one in scenario.excerpts[0].excerpt.rows if one.offending]
+    assert [(one.time_s, one.id) for one in marked] == [(row.time_s, acked.value["id"])]
