@@ -104,8 +104,7 @@ class Buffer:
 
     def open(self, name: str) -> Opened:
         """Open or create the file, and begin a new epoch. A new file is a new producer, with epochs of its own."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
+        db = self._connect()
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
@@ -185,6 +184,10 @@ class Buffer:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
 
     def _check_epoch(self, db: sqlite3.Connection) -> None:
         (epoch,) = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()

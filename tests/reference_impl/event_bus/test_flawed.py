@@ -63,7 +63,7 @@ def test_deletes_all_after_partial_resync(tmp_path):
 
 async def test_live_overtakes_buffered(server, make_bus, eventually):
     """While the buffer is replayed, a live event is in the stream before older buffered ones."""
-    bus = make_bus(server.url, factory=flawed.live_overtakes_buffered, batch=5)
+    bus = make_bus(server.url, factory=flawed.live_overtakes_buffered)
     await bus.start()
     server.kill()
     await asyncio.gather(*[bus.publish_event("t", {}) for _ in range(300)])
