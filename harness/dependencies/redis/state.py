@@ -12,10 +12,12 @@ Not in the log, as on a real server: when a consumer was last seen, and how ofte
 import hashlib
 import pickle
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from harness.dependencies.redis.keyspace import Keyspace
+from harness.dependencies.redis.streams import Stream
 from harness.units import SECOND
 
 WINDOW_MAX_NS: Final = 2 * SECOND
@@ -115,9 +117,11 @@ class RedisState:
 
 
 def _plain(value: Any) -> Any:
-    described = getattr(value, "describe", None)
-    if described is not None:
-        return described()
+    """Return a value as plain data: fakeredis' models keep their content in dicts, and caches in everything else."""
+    if isinstance(value, Stream):
+        return value.describe()
     if isinstance(value, (bytes, list)):
-        return value
-    return pickle.dumps(value)
+        return deepcopy(value)
+    content = {name: dict(held) for name, held in vars(value).items() if isinstance(held, dict)}
+    assert content, f"unknown model {type(value).__name__}"
+    return content
