@@ -11,6 +11,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from reports.html.data import coded, data_table
 from reports.html.svg import Scale, coordinate, element, join, linear, logarithmic, time_ticks
 from reports.text import number, plural, visible
 from reports.timeline import Band, Chart, Limit, Series, Timeline, Values
@@ -23,7 +24,6 @@ TOP: Final = 18
 AXIS: Final = 20
 LANE: Final = 24
 LANES_MAX: Final = 12
-TABLE_ROWS_MAX: Final = 16
 LABEL_GAP: Final = 14
 LIMIT_REACH: Final = 4
 """A linear chart makes room for limits up to this many times its peak; a higher one would flatten what it shows."""
@@ -134,7 +134,7 @@ def _chart(chart: Chart, timeline: Timeline, x: Scale) -> Drawing:
     parts.append(element("path", d=f"M0 {TOP}V{bottom}", class_="cursor", visibility="hidden"))
     unit = f", {chart.unit}" if chart.unit else ""
     scale = ", logarithmic" if chart.log else ""
-    head, rows = _table(chart, timeline)
+    head, rows = data_table(chart, timeline)
     return Drawing(
         title=chart.title,
         unit=chart.unit + scale,
@@ -230,7 +230,7 @@ def _line(series: Series, at: int, centres: Sequence[float], y: Scale) -> Iterab
         d=_path(series.high, centres, y),
         class_=f"line s{at % 6}",
         data_n=visible(series.name, 60),
-        data_v=_coded(series.high),
+        data_v=coded(series.high),
     )
 
 
@@ -271,18 +271,6 @@ def _area(low: Values, high: Values, centres: Sequence[float], y: Scale) -> str:
     return "".join(f"M{coordinate(cx)} {coordinate(bottom)}V{coordinate(top)}" for cx, bottom, top in known)
 
 
-def _coded(values: Values) -> str:
-    """Return the values in four significant digits, equal neighbours as `value*count`."""
-    parts: list[list[str | int]] = []
-    for value in values:
-        shown = "" if value is None else f"{value:.4g}"
-        if parts and parts[-1][0] == shown:
-            parts[-1][1] = int(parts[-1][1]) + 1
-        else:
-            parts.append([shown, 1])
-    return ",".join(f"{shown}*{count}" if int(count) > 1 else str(shown) for shown, count in parts)
-
-
 def _names(series: Sequence[Series], y: Scale) -> Iterable[Markup]:
     """The name of each series at its right end, pushed apart where they would overlap."""
     ends = []
@@ -306,25 +294,3 @@ def _names(series: Sequence[Series], y: Scale) -> Iterable[Markup]:
             class_=f"line key s{at % 6}",
         )
         yield element("text", text, x=RIGHT + 28, y=place + 4, class_=f"name s{at % 6}")
-
-
-def _table(chart: Chart, timeline: Timeline) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return the data table: the least and greatest bucket of each stretch; nothing is averaged."""
-    buckets = len(chart.series[0].high)
-    stretch = -(-buckets // TABLE_ROWS_MAX)
-    rows = []
-    for start in range(0, buckets, stretch):
-        cells = [f"{start * timeline.bucket_s:g} s"]
-        for series in chart.series:
-            highs = [value for value in series.high[start : start + stretch] if value is not None]
-            lows = [value for value in (series.low or series.high)[start : start + stretch] if value is not None]
-            cells.append(_spread(lows, highs))
-        rows.append(tuple(cells))
-    return ("from", *(series.name for series in chart.series)), tuple(rows)
-
-
-def _spread(lows: list[float], highs: list[float]) -> str:
-    if not highs:
-        return "not measured"
-    low, high = number(float(f"{min(lows):.4g}")), number(float(f"{max(highs):.4g}"))
-    return low if low == high else f"{low} to {high}"
