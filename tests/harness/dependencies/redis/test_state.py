@@ -185,3 +185,22 @@ def test_the_log_stays_bounded():
     assert server.state.logged <= 2 * state_module._COMPACT_AFTER
     server.crash(0)
     assert server.call("GET", "k") == b"$1\r\nv\r\n"
+
+
+def test_every_kind_of_stream_effect_is_in_the_log():
+    """Each of these changes something, and a crash right after it brings that back."""
+    server = Server()
+    effects = """
+        XGROUP CREATE s g 0 MKSTREAM|XADD s * a 1|XADD s * a 2|XADD s * a 3|XADD s * a 4
+        XREADGROUP GROUP g c COUNT 3 STREAMS s >|XAUTOCLAIM s g d 5 0 COUNT 1|XCLAIM s g e 0 1700000000200-0
+        XGROUP CREATECONSUMER s g f|XGROUP DELCONSUMER s g e|XACK s g 1700000000100-0|XDEL s 1700000000150-0
+        XTRIM s MAXLEN 1|XGROUP SETID s g 0|XSETID s 1800000000000-0|XGROUP DESTROY s g
+    """
+    for command in effects.strip().replace("\n", "|").split("|"):
+        server.time_ns += 50 * MILLISECOND
+        before = server.state.dump()
+        assert not server.call(*command.split()).startswith(b"-"), command
+        after = server.state.dump()
+        assert after != before, command
+        server.crash(0)
+        assert server.state.dump() == after, command
