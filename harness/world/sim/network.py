@@ -148,12 +148,16 @@ class Network:
         self._forget(node)
 
     def tear_down(self) -> None:
-        """The run is over: heal every link and end every connection, so that nobody waits for an answer any more."""
+        """The run is over: heal every link and end every connection, so that nobody waits for an answer any more.
+
+        Listeners stay: a failed one is ready for ever, and its server would try to accept until the steps run out.
+        """
         for link in self._links.values():
             link.cut = False
         for node in self._nodes.values():
             for sock in list(node.sockets.values()):
-                sock.fail(errno.ECONNRESET)
+                if sock.accepting is None:
+                    sock.fail(errno.ECONNRESET)
 
     def _forget(self, node: Node) -> None:
         for fd in node.sockets:
