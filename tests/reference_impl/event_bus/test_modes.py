@@ -155,6 +155,11 @@ class Publisher(RuleBasedStateMachine):
             assert not self.modes.committing
 
     @invariant()
+    def nobody_waits_for_a_redis_that_is_away(self) -> None:
+        if self.modes.mode == "fallback" and self.waiting:
+            assert self.hand is not None
+
+    @invariant()
     def rows_are_known(self) -> None:
         assert len(self.rows) == self.modes.rows
 
