@@ -16,8 +16,11 @@ def test_a_listening_server_is_taken_down_in_a_few_steps(tmp_path):
     worlds = []
 
     async def serve():
-        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "0.0.0.0", 80)
-        await server.serve_forever()
+        await asyncio.start_server(lambda _reader, writer: writer.close(), "0.0.0.0", 80)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)  # a service that takes its time to end, while its port is still open
 
     async def director(world):
         worlds.append(world)
