@@ -49,7 +49,7 @@ def test_timers(tmp_path: Path) -> None:
         await done
 
     done, wall = measured(director, tmp_path)
-    print(f"\ntimers: {count / wall:,.0f}/s ({done.steps:,} steps in {wall:.2f} s)")  # noqa: T201 - its output
+    print(f"\ntimers: {count / wall:,.0f}/s ({done.steps:,} steps in {wall:.2f} s)")
     assert count / wall > 50_000
 
 
@@ -65,7 +65,7 @@ def test_sleeping_tasks(tmp_path: Path) -> None:
         await asyncio.gather(*(sleeper(0.001 + number * 0.000013) for number in range(100)))
 
     done, wall = measured(director, tmp_path)
-    print(f"\nsleeps: {count / wall:,.0f}/s ({done.steps:,} steps in {wall:.2f} s)")  # noqa: T201 - its output
+    print(f"\nsleeps: {count / wall:,.0f}/s ({done.steps:,} steps in {wall:.2f} s)")
     assert count / wall > 10_000
 
 
@@ -111,7 +111,7 @@ def test_protocol_echo(tmp_path: Path) -> None:
         await asyncio.gather(*(ask() for _ in range(10)))
 
     done, wall = measured(director, tmp_path)
-    print(f"\nprotocol echo: {rounds / wall:,.0f} round trips/s, {wall / done.segments * 1e6:.1f} us/segment")  # noqa: T201 - its output
+    print(f"\nprotocol echo: {rounds / wall:,.0f} round trips/s, {wall / done.segments * 1e6:.1f} us/segment")
     assert rounds / wall > 2_000
 
 
@@ -143,7 +143,7 @@ def test_stream_echo(tmp_path: Path) -> None:
         await asyncio.gather(*(ask() for _ in range(10)))
 
     done, wall = measured(director, tmp_path)
-    print(f"\nstream echo: {rounds / wall:,.0f} round trips/s ({done.steps:,} steps, {wall:.2f} s)")  # noqa: T201 - its output
+    print(f"\nstream echo: {rounds / wall:,.0f} round trips/s ({done.steps:,} steps, {wall:.2f} s)")
     assert rounds / wall > 1_000
 
 
@@ -156,4 +156,4 @@ def test_small_runs(tmp_path: Path) -> None:
     begin = _clock()
     for _ in range(50):
         run_sim(director, tape=Tape(1), sink=MemorySink(), directory=tmp_path)
-    print(f"\nempty runs: {50 / (_clock() - begin):,.0f}/s")  # noqa: T201 - its output
+    print(f"\nempty runs: {50 / (_clock() - begin):,.0f}/s")

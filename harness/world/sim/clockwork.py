@@ -82,6 +82,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self.trace = trace
         self.budget = budget
         self.run_blocking: Callable[[object, Callable[[], Any]], asyncio.Future[Any]] | None = None
+        self.exit: Callable[[Incarnation, BaseException], bool] = _never
+        """Ends the process of a host that called `sys.exit` in a task of its own; False if it was nothing like that."""
         self.report: Callable[[dict[str, Any]], None] | None = None
         self.blamed: Incarnation | None = None
         self._schedule = schedule
@@ -222,8 +224,9 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
             self.steps += 1
             try:
                 context.run(callback, *handle._args)
-            except (SystemExit, KeyboardInterrupt, BudgetError):
-                raise
+            except (SystemExit, KeyboardInterrupt, BudgetError) as error:
+                if not self.exit(host, error):
+                    raise
             except BaseException as error:  # noqa: BLE001 - asyncio reports whatever a callback raises
                 self.call_exception_handler(
                     {
@@ -348,3 +351,7 @@ def _name_of(callback: Any, owner: Any) -> str:
     if isinstance(owner, asyncio.Task):
         return f"task {owner.get_name()}"
     return str(getattr(callback, "__qualname__", None) or type(callback).__name__)
+
+
+def _never(_host: Incarnation, _error: BaseException) -> bool:
+    return False

@@ -73,6 +73,7 @@ class Machines:
         network.harness = self.harness
         network.power(HARNESS, on=True)
         loop.run_blocking = self.run_blocking
+        loop.exit = self._exit
 
     # --- what the current host sees -----------------------------------------------------------------------------
 
@@ -217,8 +218,10 @@ class Machines:
         detail = None
         try:
             await program(*args)
-        except Exception as error:  # noqa: BLE001 - whatever it was, it ended the program
-            detail = f"{type(error).__name__}: {error}"[:_TEXT_MAX]
+        except (Exception, asyncio.CancelledError, SystemExit) as error:  # whatever it was, it ended the program
+            if self._over:
+                raise
+            detail = _detail(error)
         for _ in range(_LAST_STEPS_MAX):
             left = [task for task, host in self._loop.tasks() if host is life and task is not machine.program]
             if not left:
@@ -226,6 +229,16 @@ class Machines:
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=1.0)
+        self._finish(machine, life, detail)
+
+    def _exit(self, life: Incarnation, error: BaseException) -> bool:
+        """A task of a host called `sys.exit`: its process is gone at once."""
+        if not isinstance(error, SystemExit) or life is self.harness or not life.alive:
+            return False
+        self._finish(self._machines[life.machine], life, _detail(error))
+        return True
+
+    def _finish(self, machine: SimMachine, life: Incarnation, detail: str | None) -> None:
         self._end(machine, life, reset=False)
         if detail is not None:
             self.failures[machine.name] = detail
@@ -308,3 +321,10 @@ class Machines:
         self._trace.note(now, f"{life.label} {change}")
         if life is not self.harness:
             self._sink.record(HostChanged(now, life.machine, life.number, change, detail))
+
+
+def _detail(error: BaseException) -> str | None:
+    """Return what to say of the error that ended a program; None for an exit that means success."""
+    if isinstance(error, SystemExit) and error.code in (None, 0):
+        return None
+    return f"{type(error).__name__}: {error}"[:_TEXT_MAX]

@@ -130,8 +130,8 @@ class SimWorld:
             await asyncio.wait([timer, program], return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
-        if program.done():
-            return True
+        if program.done() or not self.machines.is_running(name):
+            return name not in self.machines.failures
         self.machines.kill(name)
         return False
 

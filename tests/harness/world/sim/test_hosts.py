@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -329,6 +330,33 @@ def test_a_program_that_fails_is_recorded(bench: Bench) -> None:
     assert done.failures == {"unlucky": "RuntimeError: out of luck"}
     assert done.result is False
     assert bench.changes("unlucky") == ["started", "failed"]
+
+
+@pytest.mark.parametrize("in_a_task", [True, False])
+@pytest.mark.parametrize(("code", "change"), [(0, "finished"), (3, "failed")])
+def test_a_host_that_exits_takes_nobody_with_it(bench: Bench, in_a_task: bool, code: int, change: str) -> None:
+    """sys.exit ends the host's process, wherever it is called, and not the run (uvicorn exits so)."""
+
+    async def leave() -> None:
+        await asyncio.sleep(0.5)
+        sys.exit(code)
+
+    async def program() -> None:
+        if not in_a_task:
+            await leave()
+        task = asyncio.create_task(leave())
+        await asyncio.sleep(10)
+        task.cancel()
+
+    async def director(world: SimWorld) -> bool:
+        world.machines.boot("quitter", program)
+        await asyncio.sleep(1)
+        return world.machines.is_running("quitter")
+
+    done = bench.run(director)
+    assert done.result is False
+    assert done.failures == ({} if code == 0 else {"quitter": "SystemExit: 3"})
+    assert bench.changes("quitter") == ["started", change]
 
 
 def test_a_program_that_ends_closes_what_it_opened(bench: Bench) -> None:
