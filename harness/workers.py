@@ -21,7 +21,7 @@ from typing import Final, Generic, TypeVar, cast
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LEAVE_S_MAX: Final = 3.0
+_LEAVE_S_MAX: Final = 2.0
 """How long a worker may take to unwind (remove its temporary files) before it is killed."""
 
 _CONTEXT: Final = multiprocessing.get_context("spawn")
@@ -170,7 +170,7 @@ def _serve(connection: "Connection[object, object]", work: Callable[[object], ob
 
 
 def _leave_with_parent() -> None:
-    """Leave on SIGTERM with `finally` blocks run, and at once when the parent has died, SIGKILL included."""
+    """Leave on SIGTERM, and when the parent has died, SIGKILL included: both with `finally` blocks run, but soon."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -180,9 +180,15 @@ def _leave_with_parent() -> None:
     signal.signal(signal.SIGTERM, leave)
     parent = multiprocessing.parent_process()
     assert parent is not None
+    pause = threading.Lock()
+    pause.acquire()
 
-    def watch(sentinel: int, end: Callable[[int], None]) -> None:
+    def watch(sentinel: int, kill: Callable[[int, int], None], end: Callable[[int], None]) -> None:
         wait([sentinel])
+        kill(own_pid, signal.SIGTERM)
+        pause.acquire(timeout=_LEAVE_S_MAX)
         end(1)
 
-    threading.Thread(target=watch, args=(parent.sentinel, os._exit), daemon=True).start()
+    own_pid = os.getpid()
+    real = (parent.sentinel, os.kill, os._exit)  # taken before a sim world puts its own in their place
+    threading.Thread(target=watch, args=real, daemon=True).start()
