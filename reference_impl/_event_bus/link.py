@@ -96,7 +96,7 @@ class Link(asyncio.Protocol):
         connection = address.connection()
         try:
             async with asyncio.timeout(limit):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
             if not _is_alive(connection):
                 raise ConnectionResetError("closed as soon as it was made")  # noqa: TRY301 - a failure like the others
         except (RedisError, OSError, TimeoutError) as error:

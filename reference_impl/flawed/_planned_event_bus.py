@@ -128,7 +128,8 @@ class PlannedEventBus:
                 await asyncio.sleep(1)
 
     async def _deliver(self, group: str, streams: Mapping[str, str], handler: Handler) -> None:
-        found = await self._client.xreadgroup(group, self._name, dict(streams), count=100, block=1000)
+        wanted: dict[Any, Any] = dict(streams)
+        found: Any = await self._client.xreadgroup(group, self._name, wanted, count=100, block=1000)
         batches = found.items() if isinstance(found, dict) else found or ()
         for stream, entries in batches:
             for entry_id, fields in entries:
