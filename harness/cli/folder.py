@@ -1,7 +1,6 @@
 """The run folder: `<out>/<UTC time>-<short id>/`, with `latest` beside it pointing to the newest."""
 
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +31,8 @@ def point_latest(folder: RunFolder) -> None:
     """Point `latest` at this run. Where links cannot be made (some file systems) there is simply none."""
     link = folder.path.parent / "latest"
     fresh = folder.path.parent / f".latest-{folder.path.name}"
-    with suppress(OSError):
+    try:
         fresh.symlink_to(folder.path.name, target_is_directory=True)
         fresh.replace(link)
+    except OSError:
+        fresh.unlink(missing_ok=True)
