@@ -161,7 +161,8 @@ def _result(
         faults=judgement.faults,
         invariants=judgement.invariants,
         metrics=metrics(history, judgement.invariants),
-        errors=judgement.errors + judgement.doubts,
+        errors=judgement.errors,
+        doubts=judgement.doubts,
     )
 
 

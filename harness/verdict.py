@@ -133,6 +133,9 @@ class RunResult:
     invariants: tuple[InvariantResult, ...] = ()
     metrics: dict[str, float | int | None] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    """What the harness, a host or a checker got wrong: any of these makes the run an ERROR."""
+    doubts: tuple[str, ...] = ()
+    """What keeps the run from being a PASS although nothing is violated, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,17 +5,23 @@ import logging
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.director import Alarm, direct
 from harness.history.recorder import Sink
 from harness.scenario import PlannedFault, Profile, Scenario
 from harness.tape import Tape
 from harness.targets import resolve
-from harness.world.base import World
+from harness.world.base import Dependency, World
+
+if TYPE_CHECKING:
+    from harness.world.real.world import RealWorld
+
+    StartRedis: TypeAlias = Callable[[RealWorld, str, Mapping[str, Any]], Awaitable[Dependency]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
             sink,
             targets=staging.targets,
             directory=staging.scratch,
-            dependency_kinds={"redis": start_real},
+            dependency_kinds={"redis": _with_server(start_real, staging.options.redis)},
         ) as world:
             await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
             return Ended(None, None)
@@ -116,6 +122,17 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
         raise
     finally:
         shutil.rmtree(staging.scratch / "disks", ignore_errors=True)  # the logs stay
+
+
+def _with_server(start: "StartRedis", server: str | None) -> "StartRedis":
+    """Have a Redis dependency run the program that the person asked for, whatever the scenario says."""
+    if server is None:
+        return start
+
+    async def start_server(world: "RealWorld", name: str, options: Mapping[str, Any]) -> Dependency:
+        return await start(world, name, {**options, "server": server})
+
+    return start_server
 
 
 @contextmanager

@@ -114,13 +114,13 @@ def sentence_of(invariant: InvariantResult) -> str:
 def untold_errors(run: RunResult) -> tuple[str, ...]:
     """Return the errors and doubts of a run that its needs, faults and invariants do not tell by themselves.
 
-    `RunResult.errors` repeats, as text, what those fields hold; a reader should meet each trouble once.
+    They repeat, as text, what those fields hold; a reader should meet each trouble once.
     """
     told = [need.text for need in run.needs if not need.met]
     told += [f"fault {fault.name} ({fault.mode})" for fault in run.faults if not fault.bit or fault.end_s is None]
     told += [f"{one.id} is inconclusive" for one in run.invariants if one.verdict is Outcome.INCONCLUSIVE]
     told += [f"invariant {one.id} raised" for one in run.invariants if one.verdict is Outcome.ERROR]
-    return tuple(text for text in run.errors if not any(part in text for part in told))
+    return tuple(text for text in (*run.errors, *run.doubts) if not any(part in text for part in told))
 
 
 def _raws(run: RunResult) -> Iterable[_Raw]:

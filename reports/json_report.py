@@ -68,6 +68,8 @@ class InvariantJson(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | int | str | None
     unit: str
     finding: FindingJson | None
+    checked: int
+    reason: str
 
 
 class RunJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,8 @@ class RunJson(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[FaultJson]
     invariants: list[InvariantJson]
     metrics: dict[str, float | int | None]
+    errors: list[str]
+    doubts: list[str]
 
 
 class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,8 @@ class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
     caught: bool
     by: list[str]
     seeds: int
+    world: str
+    expected: list[str]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +117,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     command: list[str]
     runs: list[RunJson]
     flawed: list[FlawedJson]
+    skipped: list[str]
 
 
 def render(report: Report) -> str:
@@ -129,6 +136,7 @@ def document(report: Report) -> Document:
         command=list(session.command),
         runs=[_run(run) for run in session.runs],
         flawed=[_flawed(flawed) for flawed in session.flawed],
+        skipped=list(session.skipped),
     )
 
 
@@ -161,6 +169,8 @@ def _run(run: RunResult) -> RunJson:
         ],
         invariants=[_invariant(invariant) for invariant in run.invariants],
         metrics=dict(run.metrics),
+        errors=list(run.errors),
+        doubts=list(run.doubts),
     )
 
 
@@ -186,6 +196,8 @@ def _invariant(invariant: InvariantResult) -> InvariantJson:
                 for row in finding.rows
             ],
         ),
+        checked=invariant.checked,
+        reason=invariant.reason,
     )
 
 
@@ -196,6 +208,8 @@ def _flawed(flawed: FlawedResult) -> FlawedJson:
         caught=flawed.caught,
         by=list(flawed.by),
         seeds=flawed.seeds,
+        world=flawed.world,
+        expected=list(flawed.expected),
     )
 
 

@@ -14,7 +14,7 @@ from tests.reports import synthetic
 
 RUN_KEYS = [
     *("scenario", "patch", "priority", "world", "seed", "target", "verdict", "trace_digest", "simulated_s", "wall_s"),
-    *("history", "replay", "needs", "faults", "invariants", "metrics"),
+    *("history", "replay", "needs", "faults", "invariants", "metrics", "errors", "doubts"),
 ]
 
 
@@ -27,15 +27,19 @@ def test_round_trip(case: str) -> None:
 
 
 def test_keys_and_their_order() -> None:
-    """Keys stand in the order of the specification, none missing, none more."""
+    """Keys stand in the order of the specification, none missing; what was added since comes after them."""
     data = json.loads(json_report.render(reports.build(synthetic.sessions()["fail"], {})))
-    assert list(data) == ["schema", "verdict", "exit_code", "harness_version", "command", "runs", "flawed"]
+    assert list(data) == ["schema", "verdict", "exit_code", "harness_version", "command", "runs", "flawed", "skipped"]
     run = data["runs"][0]
     assert list(run) == RUN_KEYS
     assert list(run["needs"][0]) == ["text", "met", "observed"]
     assert list(run["faults"][0]) == ["name", "mode", "on", "start_s", "end_s", "bit", "evidence"]
-    assert list(run["invariants"][0]) == ["id", "name", "verdict", "observed", "limit", "unit", "finding"]
-    assert list(data["flawed"][0]) == ["variant", "scenario", "caught", "by", "seeds"]
+    assert list(run["invariants"][0]) == ["id", "name", "verdict", "observed", "limit", "unit"] + [
+        "finding",
+        "checked",
+        "reason",
+    ]
+    assert list(data["flawed"][0]) == ["variant", "scenario", "caught", "by", "seeds", "world", "expected"]
     assert data["schema"] == 1
 
 

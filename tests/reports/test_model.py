@@ -140,7 +140,7 @@ def test_a_trouble_is_told_once() -> None:
         run,
         faults=(dataclasses.replace(run.faults[0], end_s=None, bit=False),),
         invariants=(dataclasses.replace(run.invariants[0], verdict=Outcome.INCONCLUSIVE, reason="nothing to check"),),
-        errors=(
+        doubts=(
             "the history was cut short",
             "fault redis.outage (hang) shows no evidence that it bit",
             "fault redis.outage (hang) was never healed",
