@@ -34,7 +34,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+	$(BIN)/pytest -o python_files='bench_*.py' -m benchmark -s tests/benchmarks
 
 lock:
 	$(BIN)/uv lock
