@@ -30,7 +30,6 @@ _METH_KEYWORDS: Final = 0x02
 _METH_NOARGS: Final = 0x04
 _METH_O: Final = 0x08
 _METH_CLASS: Final = 0x10
-_METH_STATIC: Final = 0x20
 _METH_FASTCALL: Final = 0x80
 
 _CALLS: Final = {
