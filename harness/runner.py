@@ -17,7 +17,7 @@ from harness.director import Alarm
 from harness.errors import HarnessError, HistoryError
 from harness.history.events import SCHEMA, Event, RunEnded, RunStarted
 from harness.history.history import History
-from harness.history.store import Store, load
+from harness.history.store import Store, load, partial_path
 from harness.judge import Judgement, judge
 from harness.metrics import metrics
 from harness.scenario import Scenario, plan
@@ -60,7 +60,7 @@ class Order:
         words = ["harness", "run", self.scenario.name, "--world", self.world, "--profile", self.profile]
         words += ["--seed", str(self.seed)]
         for port, factory in self.targets.items():
-            if factory != self.scenario.ports[port]:
+            if factory != self.scenario.ports.get(port):
                 words += ["--target", f"{port}={factory}"]
         return shlex.join(words)
 
@@ -100,6 +100,8 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
     kept = keep_history or judgement.verdict is not Verdict.PASS
     if kept:
         sink.save()
+    else:
+        sink.discard()
     return _result(
         order,
         history,
@@ -160,10 +162,17 @@ def _result(
         needs=judgement.needs,
         faults=judgement.faults,
         invariants=judgement.invariants,
-        metrics=metrics(history, judgement.invariants),
+        metrics=_metrics(history, judgement),
         errors=judgement.errors,
         doubts=judgement.doubts,
     )
+
+
+def _metrics(history: History, judgement: Judgement) -> dict[str, float | int | None]:
+    try:
+        return metrics(history, judgement.invariants)
+    except HistoryError:  # a history that contradicts itself is an ERROR already; it has no figures
+        return {}
 
 
 class _RunSink:
@@ -217,6 +226,13 @@ class _RunSink:
                 store.record(event)
         store.close()
         self._store = None
+
+    def discard(self) -> None:
+        """Leave nothing behind of what was streamed."""
+        if self._store is not None:
+            self._store.abandon()
+            partial_path(self._path).unlink(missing_ok=True)
+            self._store = None
 
 
 @contextmanager

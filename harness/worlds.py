@@ -4,12 +4,11 @@ import asyncio
 import logging
 import shutil
 import signal
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from harness.director import Alarm, direct
 from harness.history.recorder import Sink
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from harness.world.real.world import RealWorld
 
     StartRedis: TypeAlias = Callable[[RealWorld, str, Mapping[str, Any]], Awaitable[Dependency]]
+
+
+_SIM_WALL_S_MAX: Final = 300.0
+"""A sim run that takes longer is stuck: in a blocking call, or in a loop that never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +66,23 @@ class Ended:
 def run_in_sim(staging: Staging, sink: Sink) -> Ended:
     """Run in the sim world: this process, virtual time, an in-memory network."""
     from harness.dependencies.redis.sim import start_sim
+    from harness.world.sim.disks import disks
+    from harness.world.sim.escapes import watchdog
     from harness.world.sim.run import run_sim
 
     async def director(world: World) -> None:
         await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
 
-    disks = Path(tempfile.mkdtemp(prefix="harness-sim-", dir=_fast_disk()))
-    try:
-        with _logging_to(staging.scratch / "sim.log"):
-            ended = run_sim(
-                director,
-                tape=staging.tape,
-                sink=sink,
-                targets={port: resolve(path) for port, path in staging.targets.items()},
-                directory=disks,
-                dependency_kinds={"redis": start_sim},
-            )
-    finally:
-        shutil.rmtree(disks, ignore_errors=True)
+    targets = {port: resolve(path) for port, path in staging.targets.items()}
+    with disks() as directory, _logging_to(staging.scratch / "sim.log"), watchdog(_SIM_WALL_S_MAX):
+        ended = run_sim(
+            director,
+            tape=staging.tape,
+            sink=sink,
+            targets=targets,
+            directory=directory,
+            dependency_kinds={"redis": start_sim},
+        )
     return Ended(ended.digest, ended.simulated_ns, ended.escapes)
 
 
@@ -148,9 +150,3 @@ def _logging_to(path: Path) -> Iterator[None]:
             yield
         finally:
             root.handlers = before
-
-
-def _fast_disk() -> str | None:
-    """Simulated disks live in memory where that is possible: an fsync there costs nothing and proves the same."""
-    shared = Path("/dev/shm")  # noqa: S108 - a directory of our own with a random name is made below it
-    return str(shared) if shared.is_dir() else None

@@ -1,6 +1,7 @@
 """`harness doctor`: what works on this machine, and what killed runs left behind."""
 
 import os
+import shutil
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,11 +34,15 @@ def command(*, clean: bool, as_json: bool) -> int:
     optional and not there. Runs that are still going are never touched.
     """
     from harness.world.real import leftovers
+    from harness.world.sim import disks
 
     config = load_config(Path.cwd())
     checks = [*checkup(), _scenarios(config), _out(config)]
-    found = leftovers.find()
+    found = [*leftovers.find(), *_abandoned_disks()]
     surviving = leftovers.clean(found) if clean else []
+    if clean:
+        for path in disks.abandoned():
+            shutil.rmtree(path, ignore_errors=True)
     usable = not surviving and all(one.state != "broken" for one in checks)
     if as_json:
         _print_json(checks, found, surviving, cleaned=clean, usable=usable)
@@ -48,6 +53,13 @@ def command(*, clean: bool, as_json: bool) -> int:
         _print_left(found, surviving, cleaned=clean)
         click.echo("All that is needed works." if usable else "Something that is needed does not work: see above.")
     return EXIT_PASS if usable else EXIT_HARNESS_ERROR
+
+
+def _abandoned_disks() -> list["LeftRun"]:
+    from harness.world.real.leftovers import LeftRun
+    from harness.world.sim import disks
+
+    return [LeftRun(run_id=path.name, processes=(), directories=(path,), record=None) for path in disks.abandoned()]
 
 
 def _scenarios(config: Config) -> Check:
