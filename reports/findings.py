@@ -114,13 +114,14 @@ def sentence_of(invariant: InvariantResult) -> str:
 def untold_errors(run: RunResult) -> tuple[str, ...]:
     """Return the errors and doubts of a run that its needs, faults and invariants do not tell by themselves.
 
-    They repeat, as text, what those fields hold; a reader should meet each trouble once.
+    They repeat, as text, what those fields hold; a reader should meet each trouble once. Of a run that broke only
+    the errors count: everything else about it is in doubt because of them.
     """
     told = [need.text for need in run.needs if not need.met]
     told += [f"fault {fault.name} ({fault.mode})" for fault in run.faults if not fault.bit or fault.end_s is None]
     told += [f"{one.id} is inconclusive" for one in run.invariants if one.verdict is Outcome.INCONCLUSIVE]
     told += [f"invariant {one.id} raised" for one in run.invariants if one.verdict is Outcome.ERROR]
-    return tuple(text for text in (*run.errors, *run.doubts) if not any(part in text for part in told))
+    return tuple(text for text in run.errors or run.doubts if not any(part in text for part in told))
 
 
 def _raws(run: RunResult) -> Iterable[_Raw]:
@@ -133,7 +134,7 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
             sentence=text,
         )
     for invariant in run.invariants:
-        if invariant.verdict in _VERDICT_OF:
+        if invariant.verdict in _VERDICT_OF and not (run.errors and invariant.verdict is Outcome.INCONCLUSIVE):
             yield _Raw(
                 key=f"invariant {invariant.id}",
                 verdict=_VERDICT_OF[invariant.verdict],
@@ -141,6 +142,8 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
                 sentence=sentence_of(invariant),
                 invariant=invariant,
             )
+    if run.errors:
+        return
     for need in run.needs:
         if not need.met:
             yield _Raw(

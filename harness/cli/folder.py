@@ -19,7 +19,7 @@ class RunFolder:
 def make_run_folder(out: Path) -> RunFolder:
     """Create the folder. Raises `UsageError` when that is not possible."""
     started = datetime.now(tz=UTC)
-    path = out / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    path = out.absolute() / f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     try:
         path.mkdir(parents=True)
     except OSError as error:
