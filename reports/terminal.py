@@ -110,8 +110,9 @@ class _Printer:
 
     def _block(self, block: MatrixBlock) -> None:
         self._line((f"Patch {block.patch}  {block.priority}", "bold"))
-        for start in range(0, max(1, len(block.invariants)), COLUMNS_MAX):
-            columns = range(start, min(start + COLUMNS_MAX, len(block.invariants)))
+        side_by_side = max(1, len(block.invariants)) if self._plain else COLUMNS_MAX  # plain: one below the other
+        for start in range(0, max(1, len(block.invariants)), side_by_side):
+            columns = range(start, min(start + side_by_side, len(block.invariants)))
             heads = ["scenario", *(_head(*block.invariants[at], plain=self._plain) for at in columns)]
             rows = [
                 [
