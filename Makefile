@@ -9,12 +9,13 @@ export UV_PYTHON_DOWNLOADS := never
 
 setup: .venv/installed
 
+# The machine's certificates first, as companies add their own; uv's bundled ones where the machine has none.
 # `venv --without-pip` because Debian splits ensurepip off into a package of its own; pip then installs into it from outside.
 .venv/installed: pyproject.toml uv.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
 	test -x $(BIN)/uv || $(PYTHON) -m pip --quiet --disable-pip-version-check --python $(BIN)/python install 'uv>=0.13,<0.14'
-	$(BIN)/uv sync --quiet --locked --inexact
+	$(BIN)/uv sync --quiet --locked --inexact --system-certs 2>/dev/null || $(BIN)/uv sync --quiet --locked --inexact
 	@touch $@
 
 gate: setup
