@@ -27,8 +27,8 @@ class Sink(asyncio.Transport):
     def write(self, data):
         self.last = data
 
-    def get_write_buffer_size(self):
-        return 0
+    def set_write_buffer_limits(self, high=None, low=None):
+        pass
 
     def get_extra_info(self, name, default=None):
         return ("127.0.0.1", 1)

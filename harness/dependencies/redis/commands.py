@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from harness.dependencies.redis.resp import ReplyError, text_of
@@ -46,6 +47,7 @@ def unknown_subcommand(container: str, subcommand: bytes) -> ReplyError:
     return ReplyError(f"ERR unknown subcommand '{text_of(subcommand)}'. Try {container.upper()} HELP.")
 
 
+@lru_cache(maxsize=1024)  # clients send the same few numbers over and over
 def parse_int(text: bytes, problem: str = NOT_AN_INTEGER) -> int:
     """Return a signed 64-bit integer as strictly as a server reads it. Raises ReplyError."""
     digits = text[1:] if text[:1] == b"-" else text

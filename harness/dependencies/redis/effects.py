@@ -4,11 +4,14 @@ Nearly every command is deterministic given the keyspace and the clock, and both
 draw lots (SPOP) or read fakeredis' own clock (expiry of hash fields); XADD replaces its own id (stream_commands.py).
 """
 
+from typing import Final
+
 import hiredis
 
 from harness.dependencies.redis.commands import parse_int
 
-_SPOP_WITH_COUNT = 3
+UNSTABLE: Final = frozenset((b"spop", b"hexpire", b"hpexpire"))
+"""The names of those commands, in lower case."""
 
 
 def resolved_effect(argv: list[bytes], now_ms: int, reply: bytes) -> list[bytes]:

@@ -21,7 +21,7 @@ from harness.dependencies.redis import (
     transactions,
 )
 from harness.dependencies.redis.commands import Command, Handler, unknown_subcommand, wrong_arity
-from harness.dependencies.redis.effects import resolved_effect
+from harness.dependencies.redis.effects import UNSTABLE, resolved_effect
 from harness.dependencies.redis.keyspace import Bridge, KeyDatabase
 from harness.dependencies.redis.resp import ReplyError
 from harness.dependencies.redis.session import NoOutlet, Outlet, Session
@@ -90,8 +90,11 @@ class Engine:
         self.commands_processed += 1
         try:
             command = self._table.get(argv[0]) or self.lookup(argv)
-            command.check_arity(argv)
-            self._check_allowed(session, command)
+            given, arity = len(argv), command.arity
+            if given != arity and (arity >= 0 or given < -arity):
+                raise wrong_arity(command.name)
+            if session.special or self.reply_error is not None:
+                self._check_allowed(session, command)
         except ReplyError as problem:
             if session.queue is not None:
                 session.queue_failed = True
@@ -100,7 +103,7 @@ class Engine:
             session.queue.append((command, argv))
             return resp.QUEUED
         reply = self.run(session, command, argv, now_ns)
-        if self.keyspace.ready:
+        if keyspace.ready:
             self._serve_blocked(now_ns)
         return reply
 
@@ -150,7 +153,9 @@ class Engine:
         effect = self.effect
         self.effect = None
         if self.logging:
-            self.state.record(now_ns, db.number, effect or resolved_effect(argv, keyspace.now_ms, reply))
+            if effect is None:
+                effect = resolved_effect(argv, keyspace.now_ms, reply) if argv[0].lower() in UNSTABLE else argv
+            self.state.record(now_ns, db.number, effect)
 
     def _serve_blocked(self, now_ns: int) -> None:
         ready = self.keyspace.ready

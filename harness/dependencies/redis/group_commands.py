@@ -10,7 +10,7 @@ from harness.dependencies.redis.commands import (
     unknown_subcommand,
     wrong_arity,
 )
-from harness.dependencies.redis.keyspace import StreamValue
+from harness.dependencies.redis.keyspace import KeyDatabase, StreamValue
 from harness.dependencies.redis.resp import ReplyError, text_of
 from harness.dependencies.redis.session import Session
 from harness.dependencies.redis.stream_commands import (
@@ -28,55 +28,73 @@ def _no_group(key: bytes, group: bytes, where: str = "") -> ReplyError:
     return ReplyError(f"NOGROUP No such key '{text_of(key)}' or consumer group '{text_of(group)}'{where}")
 
 
-def _require(session: Session, key: bytes, name: bytes, where: str = "") -> tuple[StreamValue, Group]:
-    stream = session.db.stream(key)
+def require_group(db: KeyDatabase, key: bytes, name: bytes, where: str = "") -> tuple[StreamValue, Group]:
+    """Return the stream at a key and its group of that name. Raises ReplyError when either is missing."""
+    stream = db.stream(key)
     group = stream.groups.get(name) if stream is not None else None
     if stream is None or group is None:
         raise _no_group(key, name, where)
     return stream, group
 
 
-def xreadgroup(session: Session, argv: list[bytes]) -> bytes:
-    """XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key ... id ..."""
-    options = parse_read(argv, grouped=True)
-    assert options.group is not None
-    after: list[int] = []
-    for key, text in zip(options.keys, options.ids, strict=True):
-        _require(session, key, options.group, " in XREADGROUP with GROUP option")
-        if text == b">":
-            after.append(UNKNOWN)
-        elif text == b"$":
-            raise ReplyError(
-                "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this"
-                " consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return"
-                " an empty result set."
-            )
-        else:
-            after.append(parse_id(text))
+class GroupRead:
+    """One client's XREADGROUP, checked and parsed; kept, since a consumer sends the same request over and over."""
 
-    def attempt() -> bytes | None:
-        found = _read_group(session, options, after)
+    __slots__ = ("after", "argv", "db", "options", "session")
+
+    def __init__(self, session: Session, argv: list[bytes]) -> None:
+        self.session = session
+        self.db = session.db
+        self.argv = argv
+        self.options = options = parse_read(argv, grouped=True)
+        self.after: list[int] = []  # UNKNOWN stands for `>`, others ask for the consumer's own pending entries
+        for key, text in zip(options.keys, options.ids, strict=True):
+            self._group(key)
+            if text == b">":
+                self.after.append(UNKNOWN)
+            elif text == b"$":
+                raise ReplyError(
+                    "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this"
+                    " consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just"
+                    " return an empty result set."
+                )
+            else:
+                self.after.append(parse_id(text))
+
+    def _group(self, key: bytes) -> tuple[StreamValue, Group]:
+        assert self.options.group is not None
+        return require_group(self.db, key, self.options.group, " in XREADGROUP with GROUP option")
+
+    def attempt(self) -> bytes | None:
+        """Deliver what is there and return the reply; None when there is nothing. Raises ReplyError."""
+        db, options, session = self.db, self.options, self.session
+        now_ms = session.engine.keyspace.now_ms
+        name = options.consumer
+        found: list[tuple[bytes, list[bytes]]] = []
+        groups = [self._group(key) for key in options.keys]  # all of them, before anything is delivered
+        for (stream, group), key, last_seen in zip(groups, options.keys, self.after, strict=True):
+            consumer = group.consumers.get(name)
+            if consumer is None:
+                consumer = group.add_consumer(name, now_ms)
+                db.note_change(key)
+            else:
+                consumer.seen_ms = now_ms
+            if last_seen != UNKNOWN:
+                found.append((key, _history(session, stream, group, options, last_seen)))
+            elif stream.last_id > group.last_id:
+                entries = stream.read_new(group, consumer, options.count, now_ms, keep_pending=options.keep_pending)
+                if entries:
+                    found.append((key, entries))
+                    db.note_change(key)
         return read_reply(session, found) if found else None
 
-    return attempt() or wait_for(session, options, attempt)
 
-
-def _read_group(session: Session, options: ReadOptions, after: list[int]) -> list[tuple[bytes, list[bytes]]]:
-    """Deliver what is there; an id of UNKNOWN stands for `>`, others ask for the consumer's own pending entries."""
-    assert options.group is not None
-    now_ms = session.engine.keyspace.now_ms
-    found: list[tuple[bytes, list[bytes]]] = []
-    for key, last_seen in zip(options.keys, after, strict=True):
-        stream, group = _require(session, key, options.group, " in XREADGROUP with GROUP option")
-        consumer, created = group.consumer(options.consumer, now_ms)
-        if last_seen != UNKNOWN:
-            found.append((key, _history(session, stream, group, options, last_seen)))
-        elif entries := stream.read_new(group, consumer, options.count, now_ms, keep_pending=options.keep_pending):
-            found.append((key, entries))
-            created = True
-        if created:
-            session.db.note_change(key)
-    return found
+def xreadgroup(session: Session, argv: list[bytes]) -> bytes:
+    """XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key ... id ..."""
+    read = session.group_read
+    if read is None or read.argv != argv or read.db is not session.db:
+        read = session.group_read = GroupRead(session, argv)
+    return read.attempt() or wait_for(session, read.options, read.attempt)
 
 
 def _history(session: Session, stream: Stream, group: Group, options: ReadOptions, last_seen: int) -> list[bytes]:
@@ -105,7 +123,7 @@ def xack(session: Session, argv: list[bytes]) -> bytes:
     group = stream.groups.get(argv[2]) if stream is not None else None
     if group is None:
         return resp.SMALL[0]
-    acked = sum([group.drop(entry_id) for entry_id in [parse_id(text) for text in argv[3:]]])
+    acked = group.drop_all([parse_id(text) for text in argv[3:]])
     if acked:
         session.db.note_change(argv[1])
     return resp.integer(acked)
@@ -114,7 +132,7 @@ def xack(session: Session, argv: list[bytes]) -> bytes:
 def xpending(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901 - a branch for each optional argument
     """XPENDING key group [[IDLE min-idle] start end count [consumer]]"""
     if len(argv) == 3:  # noqa: PLR2004 - the summary
-        _, group = _require(session, argv[1], argv[2])
+        _, group = require_group(session.db, argv[1], argv[2])
         return _pending_summary(session, group)
     position = 3
     min_idle_ms = 0
@@ -130,7 +148,7 @@ def xpending(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901 - a br
         raise ReplyError(SYNTAX_ERROR)
     count = max(0, parse_int(rest[2]))
     start, end = parse_range_start(rest[0]), parse_range_end(rest[1])
-    _, group = _require(session, argv[1], argv[2])
+    _, group = require_group(session.db, argv[1], argv[2])
     only = rest[3] if len(rest) > 3 else None  # noqa: PLR2004 - the consumer
     now_ms = session.engine.keyspace.now_ms
     rows: list[bytes] = []
@@ -173,7 +191,7 @@ class _ClaimOptions:
 
 def xclaim(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901 - one loop, one case after the other
     """XCLAIM key group consumer min-idle id ... [IDLE ms] [TIME ms] [RETRYCOUNT n] [FORCE] [JUSTID] [LASTID id]"""
-    stream, group = _require(session, argv[1], argv[2])
+    stream, group = require_group(session.db, argv[1], argv[2])
     min_idle_ms = max(0, parse_int(argv[4], "ERR Invalid min-idle-time argument for XCLAIM"))
     position = 5
     ids: list[int] = []
@@ -186,7 +204,8 @@ def xclaim(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901 - one lo
     if options.last_id > group.last_id:
         group.last_id = options.last_id
         changed = True
-    consumer, created = group.consumer(argv[3], now_ms)
+    created = argv[3] not in group.consumers
+    consumer = group.consumer(argv[3], now_ms)
     replies: list[bytes] = []
     for entry_id in ids:
         pending = group.pending.get(entry_id)
@@ -264,9 +283,10 @@ def xautoclaim(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901 - on
         else:
             raise ReplyError(SYNTAX_ERROR)
         position += 1
-    stream, group = _require(session, argv[1], argv[2])
+    stream, group = require_group(session.db, argv[1], argv[2])
     now_ms = session.engine.keyspace.now_ms
-    consumer, created = group.consumer(argv[3], now_ms)
+    created = argv[3] not in group.consumers
+    consumer = group.consumer(argv[3], now_ms)
     replies: list[bytes] = []
     gone: list[int] = []
     cursor = 0

@@ -58,15 +58,15 @@ class KeyDatabase(Database):
 
     def notify_watch(self, key: bytes) -> None:
         """Note that a key was written in a way that clients may be waiting for."""
-        self._keyspace.ready.append((self, key))
+        if self.waiters:
+            self._keyspace.ready.append((self, key))
         self.note_change(key)
 
     def note_change(self, key: bytes) -> None:
         """Note that a key was written in a way that nobody waits for, such as an acknowledgement."""
         self._keyspace.touched = True
-        watchers = self.watchers.get(key)
-        if watchers:
-            for session in watchers:
+        if self.watchers:
+            for session in self.watchers.get(key, ()):
                 session.watch_broken = True
 
     def wake_all(self) -> None:

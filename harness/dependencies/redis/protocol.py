@@ -29,6 +29,7 @@ class RedisProtocol(asyncio.Protocol):
         """Begin a session."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        transport.set_write_buffer_limits(high=UNREAD_BYTES_MAX)
         self._session = session = self._engine.connect(self)
         session.address = _address(transport.get_extra_info("peername"))
         session.local_address = _address(transport.get_extra_info("sockname"))
@@ -45,6 +46,10 @@ class RedisProtocol(asyncio.Protocol):
         if session is not None:
             session.forget()
 
+    def pause_writing(self) -> None:
+        """Cut off a client that does not read."""
+        self.abort()
+
     def resume(self) -> None:
         """Go on with what a client sent while it was blocked, once the present command is done."""
         if self._parser.waiting:
@@ -56,8 +61,6 @@ class RedisProtocol(asyncio.Protocol):
             self._out.append(data)
         elif self._transport is not None:
             self._transport.write(data)
-            if self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
-                self._transport.abort()
 
     def close(self) -> None:
         """Close once what was sent is out."""
@@ -73,7 +76,7 @@ class RedisProtocol(asyncio.Protocol):
         session = self._session
         if session is None or session.blocked is not None or session.closing:
             return
-        engine = self._engine
+        execute = self._engine.execute
         following = self._parser.next
         self._out = out = []
         try:
@@ -81,7 +84,7 @@ class RedisProtocol(asyncio.Protocol):
                 request = following()
                 if request is None:
                     break
-                out.append(engine.execute(session, request))
+                out.append(execute(session, request))
         except resp.ProtocolError as problem:
             out.append(resp.error(f"ERR Protocol error: {problem}"))
             session.closing = True

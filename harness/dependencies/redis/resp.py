@@ -100,13 +100,14 @@ def double(value: float) -> bytes:
 class RequestParser:
     """Splits what a client sends into requests (argument lists)."""
 
-    __slots__ = ("_chunks", "_chunks_bytes", "_position", "_reader", "_served", "_strict")
+    __slots__ = ("_chunks", "_chunks_bytes", "_position", "_reader", "_served", "_strict", "_tail")
 
     def __init__(self) -> None:
         self._reader = hiredis.Reader()
         self._chunks: list[bytes] = []  # what the reader got since it last stood at a boundary, to be parsed again
         self._chunks_bytes = 0
         self._served = 0  # requests already taken out of those chunks
+        self._tail = b""  # the end of what was fed, for patterns that lie across two chunks
         self._strict = False
         self._position = 0  # where the strict parser stands
 
@@ -123,7 +124,8 @@ class RequestParser:
         if self._strict:
             return
         # hiredis takes simple strings for bulk strings, and makes room for as many arguments as are announced.
-        seam = data if len(chunks) == 1 else chunks[-2][-_SEAM_BYTES:] + data
+        seam = self._tail + data
+        self._tail = seam[-_SEAM_BYTES:]
         if b"\r\n+" in seam or _HUGE_COUNT.search(seam) or (len(chunks) == 1 and data[:1] != b"*"):
             self._strict = True
         else:
@@ -145,10 +147,12 @@ class RequestParser:
                     else:  # at a boundary; only here, since the reader may also have eaten half a header
                         self._chunks.clear()
                         self._chunks_bytes = self._served = 0
+                        self._tail = b""
                     return request
-                if request is False:
+                if request is False and self._chunks_bytes > _PARSED_AGAIN_BYTES_MAX:
                     self._check_size()
                     return None
+                # An unfinished request, if small, is looked at strictly: it may be wrong already.
                 self._strict = True
         return self._next_strictly()
 
@@ -173,6 +177,7 @@ class RequestParser:
         if not self._chunks:  # at a boundary, the fast path is open again
             self._reader = hiredis.Reader()
             self._strict = False
+            self._tail = b""
         return None
 
     def _check_size(self) -> None:
@@ -181,7 +186,8 @@ class RequestParser:
 
 
 _SEAM_BYTES: Final = 16
-_HUGE_COUNT: Final = re.compile(rb"[*$]\d{7}")
+_PARSED_AGAIN_BYTES_MAX: Final = 64 * 1024
+_HUGE_COUNT: Final = re.compile(rb"\*\d{7}")
 _BYTES_ONLY: Final = {bytes}
 
 

@@ -1,6 +1,7 @@
 """One client as the engine sees it: what it selected, queued, watches, subscribed to and waits for. No I/O."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ from harness.dependencies.redis.keyspace import KeyDatabase
 if TYPE_CHECKING:
     from harness.dependencies.redis.commands import Command
     from harness.dependencies.redis.engine import Engine
+    from harness.dependencies.redis.group_commands import GroupRead
 
 
 class Outlet(Protocol):
@@ -54,7 +56,7 @@ class Blocked:
     attempt: Callable[[], bytes | None]
     empty: Callable[[], bytes]
     argv: list[bytes]
-    timer: asyncio.TimerHandle | None
+    deadline: float  # in the loop's seconds; infinite if it waits for ever
 
 
 class Session:
@@ -62,6 +64,7 @@ class Session:
 
     __slots__ = (
         "address",
+        "alarm",
         "blocked",
         "channels",
         "client_id",
@@ -69,6 +72,7 @@ class Session:
         "created_ms",
         "db",
         "engine",
+        "group_read",
         "library",
         "local_address",
         "may_block",
@@ -103,9 +107,16 @@ class Session:
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.blocked: Blocked | None = None
+        self.alarm: asyncio.TimerHandle | None = None
+        self.group_read: GroupRead | None = None  # the last one
         self.may_block = True
         self.closing = False
         self.running: list[bytes] = []
+
+    @property
+    def special(self) -> bool:
+        """Whether not every command is allowed: not signed in, inside a transaction, or subscribed."""
+        return bool(self.queue is not None or not self.signed_in or self.channels or self.patterns)
 
     def null(self) -> bytes:
         """Return the absent value in this client's protocol."""
@@ -145,13 +156,40 @@ class Session:
         timeout_ns: int,
     ) -> None:
         """Wait until a write to one of the keys (None: any key) lets `attempt` return a reply; 0 ns waits for ever."""
-        timer = None
+        deadline = math.inf
         if timeout_ns:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(timeout_ns / 1e9, self.time_out)
-        self.blocked = Blocked(self.db, keys, attempt, empty, self.running, timer)
+            deadline = loop.time() + timeout_ns / 1e9
+            self._ring_at(loop, deadline)
+        self.blocked = Blocked(self.db, keys, attempt, empty, self.running, deadline)
+        waiters = self.db.waiters
         for key in keys:
-            self.db.waiters.setdefault(key, {})[self] = None
+            waiting = waiters.get(key)
+            if waiting is None:
+                waiters[key] = {self: None}
+            else:
+                waiting[self] = None
+
+    def _ring_at(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """Have the alarm ring at the deadline or before; one that is set already is moved only if it is too late.
+
+        Nearly every wait ends long before its timeout, so one timer per second instead of one per command will do.
+        """
+        if self.alarm is not None:
+            if self.alarm.when() <= deadline:
+                return
+            self.alarm.cancel()
+        self.alarm = loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        alarm, self.alarm = self.alarm, None
+        blocked = self.blocked
+        if alarm is None or blocked is None or blocked.deadline == math.inf:
+            return
+        if blocked.deadline <= alarm.when():
+            self.time_out()
+        else:
+            self._ring_at(asyncio.get_running_loop(), blocked.deadline)
 
     def unblock(self) -> None:
         """Stop waiting."""
@@ -159,8 +197,6 @@ class Session:
         if blocked is None:
             return
         self.blocked = None
-        if blocked.timer is not None:
-            blocked.timer.cancel()
         for key in blocked.keys:
             waiters = blocked.db.waiters.get(key)
             if waiters is not None:
@@ -184,6 +220,9 @@ class Session:
         """Leave no trace in the server: the client is gone."""
         self.closing = True
         self.unblock()
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
         self.unwatch()
         self.engine.pubsub.leave(self)
         self.engine.sessions.pop(self.client_id, None)

@@ -9,6 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import hiredis
+
 from harness.dependencies.redis.resp import ReplyError, bulks
 
 SEQ_BITS: Final = 64
@@ -98,6 +100,23 @@ class Group:
         held[entry_id] = pending
         pending.consumer.pending.add(entry_id)
 
+    def deliver(self, delivered: Sequence[int], consumer: Consumer, now_ms: int) -> None:
+        """Hold entries, in order of id, as delivered to that consumer for the first time."""
+        held = self.pending
+        if self._ordered and (not held or delivered[0] > next(reversed(held))):
+            for entry_id in delivered:
+                held[entry_id] = Pending(consumer, now_ms)
+            consumer.pending.update(delivered)
+            return
+        for entry_id in delivered:
+            pending = held.get(entry_id)
+            if pending is None:
+                self.put(entry_id, Pending(consumer, now_ms))
+            else:  # the group was set back, so an entry may be pending already
+                self.give(entry_id, pending, consumer)
+                pending.delivered_ms = now_ms
+                pending.deliveries = 1
+
     def drop(self, entry_id: int) -> bool:
         """Forget a pending entry; tell whether there was one."""
         pending = self.pending.pop(entry_id, None)
@@ -105,6 +124,17 @@ class Group:
             return False
         pending.consumer.pending.discard(entry_id)
         return True
+
+    def drop_all(self, entry_ids: Sequence[int]) -> int:
+        """Forget pending entries; return how many of them there were."""
+        held = self.pending
+        dropped = 0
+        for entry_id in entry_ids:
+            pending = held.pop(entry_id, None)
+            if pending is not None:
+                pending.consumer.pending.discard(entry_id)
+                dropped += 1
+        return dropped
 
     def give(self, entry_id: int, pending: Pending, consumer: Consumer) -> None:
         """Move a pending entry to another consumer."""
@@ -123,14 +153,18 @@ class Group:
             if entry_id >= start:
                 yield entry_id, pending
 
-    def consumer(self, name: bytes, now_ms: int) -> tuple[Consumer, bool]:
-        """Return the consumer of that name and whether it had to be created; it is seen now."""
+    def consumer(self, name: bytes, now_ms: int) -> Consumer:
+        """Return the consumer of that name, a new one if need be; it is seen now."""
         consumer = self.consumers.get(name)
-        if consumer is not None:
-            consumer.seen_ms = now_ms
-            return consumer, False
+        if consumer is None:
+            return self.add_consumer(name, now_ms)
+        consumer.seen_ms = now_ms
+        return consumer
+
+    def add_consumer(self, name: bytes, now_ms: int) -> Consumer:
+        """Return a new consumer, in place of one of that name."""
         consumer = self.consumers[name] = Consumer(name, now_ms)
-        return consumer, True
+        return consumer
 
     def remove_consumer(self, name: bytes) -> int | None:
         """Remove a consumer and what it holds; return how many entries that were, or None if it was unknown."""
@@ -145,13 +179,24 @@ class Group:
 class Stream:
     """A stream. Ids are `ms << 64 | seq`; entries are the RESP bytes of `[id, [field, value, ...]]`."""
 
-    __slots__ = ("_entries", "_head", "_ids", "_nodes", "entries_added", "groups", "last_id", "max_deleted_id")
+    __slots__ = (
+        "_accounted",
+        "_entries",
+        "_head",
+        "_ids",
+        "_nodes",
+        "entries_added",
+        "groups",
+        "last_id",
+        "max_deleted_id",
+    )
 
     def __init__(self) -> None:
         self._ids: list[int] = []
         self._entries: list[bytes] = []
         self._head = 0  # entries before it are trimmed, and cut off now and then
         self._nodes: list[Node] = []
+        self._accounted = 0  # entries before that index are in a node
         self.last_id = 0
         self.entries_added = 0
         self.max_deleted_id = 0
@@ -176,7 +221,7 @@ class Stream:
     @property
     def nodes(self) -> int:
         """How many nodes hold the entries."""
-        return len(self._nodes)
+        return len(self._accounted_nodes())
 
     def next_id(self, now_ms: int) -> int:
         """Return the id that `*` stands for. Raises ReplyError when ids are exhausted."""
@@ -200,8 +245,18 @@ class Stream:
         self._entries.append(b"*2\r\n$%d\r\n%b\r\n%b" % (len(text), text, bulks(fields)))
         self.last_id = entry_id
         self.entries_added += 1
-        self._account(entry_id, fields)
         return text
+
+    def _accounted_nodes(self) -> list[Node]:
+        """Return the nodes with every entry in one: they matter so rarely that they are made up only when asked for."""
+        missing = range(self._accounted, len(self._ids))
+        if missing:
+            reader = hiredis.Reader()
+            for index in missing:
+                reader.feed(self._entries[index])
+                self._account(self._ids[index], reader.gets()[1])
+            self._accounted = len(self._ids)
+        return self._nodes
 
     def _account(self, entry_id: int, fields: Sequence[bytes]) -> None:
         """Put the entry into the newest node, or into a new one, by the rules of a real server."""
@@ -220,8 +275,10 @@ class Stream:
 
     def trim_to_length(self, length: int, *, approximate: bool, limit: int = 0) -> int:
         """Drop the oldest entries beyond `length`; return how many. Approximate: whole nodes only, at most `limit`."""
+        if len(self._ids) - self._head <= length:
+            return 0
         removed = 0
-        nodes = self._nodes
+        nodes = self._accounted_nodes()
         while nodes and len(self) - removed > length:
             live = nodes[0].live
             if limit and removed + live > limit:
@@ -239,8 +296,10 @@ class Stream:
 
     def trim_below(self, min_id: int, *, approximate: bool, limit: int = 0) -> int:
         """Drop entries with an id below `min_id`; return how many."""
+        if self.first_id >= min_id:
+            return 0
         removed = 0
-        nodes = self._nodes
+        nodes = self._accounted_nodes()
         while nodes:
             live = nodes[0].live
             if limit and removed + live > limit:
@@ -261,6 +320,7 @@ class Stream:
         if self._head > _HEAD_SLACK and self._head * 2 > len(self._ids):
             del self._ids[: self._head]
             del self._entries[: self._head]
+            self._accounted -= self._head
             self._head = 0
         elif count:
             start = self._head - count
@@ -282,13 +342,15 @@ class Stream:
         index = self._index(entry_id)
         if index < 0:
             return False
+        nodes = self._accounted_nodes()
         del self._ids[index]
         del self._entries[index]
+        self._accounted -= 1
         self.max_deleted_id = max(self.max_deleted_id, entry_id)
-        where = bisect_left(self._nodes, entry_id, key=lambda node: node.last_id)
-        self._nodes[where].live -= 1
-        if not self._nodes[where].live:
-            del self._nodes[where]
+        where = bisect_left(nodes, entry_id, key=lambda node: node.last_id)
+        nodes[where].live -= 1
+        if not nodes[where].live:
+            del nodes[where]
         return True
 
     def between(self, start: int, end: int, count: int | None = None, *, newest_first: bool = False) -> list[bytes]:
@@ -314,17 +376,15 @@ class Stream:
         if start >= end:
             return []
         delivered = ids[start:end]
-        for entry_id in delivered:
-            self._advance(group, entry_id)
+        self._advance(group, delivered[0])
+        if self.max_deleted_id or group.entries_read == UNKNOWN:
+            for entry_id in delivered[1:]:
+                self._advance(group, entry_id)
+        else:  # nothing hides how many they are
+            group.entries_read += len(delivered) - 1
+            group.last_id = delivered[-1]
         if keep_pending:
-            for entry_id in delivered:
-                pending = group.pending.get(entry_id)
-                if pending is None:
-                    group.put(entry_id, Pending(consumer, now_ms))
-                else:  # the group was set back, so an entry may be pending already
-                    group.give(entry_id, pending, consumer)
-                    pending.delivered_ms = now_ms
-                    pending.deliveries = 1
+            group.deliver(delivered, consumer, now_ms)
         consumer.active_ms = now_ms
         return self._entries[start:end]
 
@@ -387,7 +447,7 @@ class Stream:
             for name, group in sorted(self.groups.items())
         ]
         entries = list(zip(self._ids[self._head :], self._entries[self._head :], strict=True))
-        nodes = [(node.last_id, node.live, node.total, node.size) for node in self._nodes]
+        nodes = [(node.last_id, node.live, node.total, node.size) for node in self._accounted_nodes()]
         return self.last_id, self.entries_added, self.max_deleted_id, entries, nodes, groups
 
 

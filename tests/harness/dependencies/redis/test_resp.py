@@ -62,6 +62,13 @@ def test_a_map_with_an_array_as_key_is_a_protocol_error():
     assert parse([b"*1\r\n%1\r\n*1\r\n"]) == ([], "expected '$', got '%'")
 
 
+def test_an_unfinished_request_that_is_wrong_already_is_refused_at_once():
+    """A request inside a request is an error as soon as it begins, after whole requests too."""
+    whole = bulks([b"PING"])
+    assert parse([whole + b"*1\r\n*1\r\n"]) == ([[b"PING"]], "expected '$', got '*'")
+    assert parse([whole, b"*2\r\n$1\r\na\r\n:"]) == ([[b"PING"]], "expected '$', got ':'")
+
+
 @pytest.mark.parametrize("cuts", [[2], [5], [2, 5]])
 def test_an_announced_giant_makes_no_room_for_itself(cuts):
     """`*2000000000` in any number of pieces must not allocate two thousand million arguments."""
