@@ -44,6 +44,11 @@ CREATE TABLE IF NOT EXISTS retained (
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO event_buffer (event_id, event_type, payload, timestamp) VALUES (?, ?, ?, ?)"
+_SUPERSEDED = "another bus has opened this buffer since; this one must not write any more"
+_INSERT_ALONE = (  # checks the epoch itself, so it needs no transaction around it: a third of the cost
+    "INSERT INTO event_buffer (event_id, event_type, payload, timestamp)"
+    " SELECT ?, ?, ?, ? WHERE (SELECT value FROM meta WHERE key = 'epoch') = ?"
+)
 _RETAIN = "INSERT INTO retained (event_id, event_type, payload, timestamp) VALUES (?, ?, ?, ?)"
 
 
@@ -144,6 +149,11 @@ class Buffer:
         accepted = events
         if self._overflow == "reject":
             accepted = events[: max(0, self._capacity - self._rows)]
+        if len(accepted) == 1 and spill is None and self._rows < self._capacity:
+            if db.execute(_INSERT_ALONE, (*accepted[0], str(self._epoch))).rowcount != 1:
+                raise BufferSupersededError(_SUPERSEDED)
+            self._rows += 1
+            return Appended(accepted=1, dropped=[], rows=self._rows, dropped_ever=self._dropped)
         with _transaction(db):
             self._check_epoch(db)
             if spill is not None:
@@ -192,7 +202,7 @@ class Buffer:
     def _check_epoch(self, db: sqlite3.Connection) -> None:
         (epoch,) = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         if int(epoch) != self._epoch:
-            raise BufferSupersededError("another bus has opened this buffer since; this one must not write any more")
+            raise BufferSupersededError(_SUPERSEDED)
 
     def _drop_oldest(self, db: sqlite3.Connection, excess: int) -> Sequence[str]:
         oldest = db.execute("SELECT id, event_id FROM event_buffer ORDER BY id LIMIT ?", (excess,)).fetchall()

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 
 from reference_impl._event_bus.backoff import Backoff
 from reference_impl._event_bus.counters import Counters
-from reference_impl._event_bus.encoding import Reply, decode_entry, pack, parse_event_id, stream_of
+from reference_impl._event_bus.encoding import Reply, acker, decode_entry, pack, parse_event_id, stream_of
 from reference_impl._event_bus.handling import Handling
 from reference_impl._event_bus.link import Address, Link, LinkError
 from reference_impl._event_bus.model import Options
@@ -56,6 +56,7 @@ class Subscription:
         self._group = group
         self._member = member
         self._streams = [stream_of(event_type) for event_type in event_types]
+        self._places = {name.encode(): (name, acker(name.encode(), group)) for name in self._streams}
         self._handling = handling
         self._file = file
         self._counters = counters
@@ -71,6 +72,12 @@ class Subscription:
 
     async def run(self) -> None:
         """Deliver until `stop` is called, whatever happens to Redis."""
+        try:
+            await self._keep_on()
+        finally:
+            self._handling.close()
+
+    async def _keep_on(self) -> None:
         backoff = Backoff(first=0.05, cap=self._options.backoff_cap)
         while not self._stopping:
             try:
@@ -177,9 +184,10 @@ class Subscription:
         try:
             for stream, entries in found:
                 if entries:
+                    name, xack = self._places[stream]
                     for entry_id, fields in entries:
-                        await self._deliver(link, marks, stream.decode(), entry_id, fields, claimed=claimed)
-                    acks.append(pack("XACK", stream, self._group, *[entry_id for entry_id, _ in entries]))
+                        await self._deliver(link, marks, name, entry_id, fields, claimed=claimed)
+                    acks.append(xack([entry_id for entry_id, _ in entries]))
         finally:
             changed = marks.changed()
             if changed:

@@ -1,12 +1,15 @@
 """From payloads to bytes on the wire and back: canonical JSON, Redis commands, stream entries. Pure.
 
 A stream entry has the fields `event_id`, `payload` (JSON) and `timestamp` (Unix seconds). Commands are packed here
-rather than by redis-py because one XADD is the cost of one publish: its fixed part is packed once per event type.
+rather than by redis-py because one XADD is the cost of one publish: its fixed part is packed once per event type. JSON
+is msgspec's, several times faster; what only `json` accepts goes through `json` first.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
 
 from reference_impl._event_bus.errors import PayloadError
 from reference_impl._event_bus.model import DeliveredEvent, Event
@@ -18,7 +21,8 @@ MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
 EVENT_TYPE_BYTES_MAX = 256
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
 
 
 class EventKey(NamedTuple):
@@ -74,16 +78,19 @@ def encode_payload(payload: Mapping[str, Any], max_bytes: int) -> str:
 
     """
     try:
-        text = _encode(payload if type(payload) is dict else dict(payload))
-        size = len(text.encode())
-        faithful = json.loads(text) == payload
-    except (TypeError, ValueError, RecursionError, AttributeError) as error:
+        plain = payload if type(payload) is dict else dict(payload)
+        try:
+            encoded = _encode(plain)
+        except TypeError:  # perhaps a subclass of str or int, which msgspec does not take
+            encoded = _encode(json.loads(json.dumps(plain, allow_nan=False)))
+        faithful = _decode(encoded) == payload  # NaN became null, a tuple a list, a number as key a string
+    except (TypeError, ValueError, RecursionError, AttributeError, msgspec.MsgspecError) as error:
         raise PayloadError(f"the payload is not a JSON object: {error}") from error
-    if size > max_bytes:
-        raise PayloadError(f"the payload has {size} bytes, more than {max_bytes}")
+    if len(encoded) > max_bytes:
+        raise PayloadError(f"the payload has {len(encoded)} bytes, more than {max_bytes}")
     if not faithful:
         raise PayloadError("the payload would not come back equal: use JSON's own types, with strings as keys")
-    return text
+    return encoded.decode()
 
 
 def pack(*args: bytes | str | int) -> bytes:
@@ -116,6 +123,17 @@ def appender(maxlen: int) -> Callable[[Event], bytes]:
     return xadd
 
 
+def acker(stream: bytes, group: str) -> Callable[[Sequence[bytes]], bytes]:
+    """Return a function that packs the XACK of entries of a stream."""
+    fixed = pack("XACK", stream, group).partition(b"\r\n")[2]
+
+    def xack(entry_ids: Sequence[bytes]) -> bytes:
+        ids = b"".join([b"$%d\r\n%b\r\n" % (len(entry_id), entry_id) for entry_id in entry_ids])
+        return b"*%d\r\n%b%b" % (len(entry_ids) + 3, fixed, ids)
+
+    return xack
+
+
 def decode_entry(stream: str, fields: Sequence[bytes]) -> DeliveredEvent:
     """Turn the fields of a stream entry into what a handler receives.
 
@@ -125,10 +143,17 @@ def decode_entry(stream: str, fields: Sequence[bytes]) -> DeliveredEvent:
     """
     try:
         values = dict(zip(fields[::2], fields[1::2], strict=True))
-        payload = json.loads(values[b"payload"])
+        payload = _decode_payload(values[b"payload"])
         event_id, timestamp = values[b"event_id"].decode(), float(values[b"timestamp"])
     except (KeyError, ValueError) as error:
         raise ValueError(f"not an event: {error!r}") from error
     if not isinstance(payload, dict):
         raise ValueError("not an event: its payload is not an object")  # noqa: TRY004 - the data is wrong, not the code
     return DeliveredEvent(event_id, stream.removeprefix(STREAM_PREFIX), payload, timestamp)
+
+
+def _decode_payload(encoded: bytes) -> object:
+    try:
+        return _decode(encoded)
+    except msgspec.DecodeError:  # not written by this encoder: `json` takes more
+        return json.loads(encoded)

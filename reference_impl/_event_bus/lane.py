@@ -83,6 +83,7 @@ class Lane:
         self._busy = False
         self._closed = True
         self._spill_due = False
+        self._alone = True
         self._overflow_logged = -_OVERFLOW_LOG_INTERVAL
         self._producer, self._epoch, self._seq = "", 0, 0
 
@@ -122,10 +123,12 @@ class Lane:
             if self._waiting:
                 self._send()
         elif route is Route.BUFFER and (self._waiting or self._spill_due):
-            # Callers acked together publish their next events in one turn of the loop: let them share one commit.
             self._busy = True
             self.modes.commit_began()
-            self._loop.call_soon(self._commit)
+            if self._alone:
+                self._commit()
+            else:  # callers acked together publish their next events in one turn of the loop: let them share a commit
+                self._loop.call_soon(self._commit)
 
     def doubt(self, reason: str) -> None:
         """Give up direct publishing: the link cannot be trusted any more. What is unconfirmed stays first in line."""
@@ -209,6 +212,7 @@ class Lane:
     def _commit(self) -> None:
         batch = list(self._waiting)
         self._waiting.clear()
+        self._alone = len(batch) == 1
         spill = Spill(self.tail.events(), self.modes.tail_run_id) if self._spill_due else None
         commit = self.worker.call(self.worker.buffer.append, [slot.event for slot in batch], spill)
         commit.add_done_callback(partial(self._committed, batch, spill))

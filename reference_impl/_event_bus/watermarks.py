@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS watermark (
 ) WITHOUT ROWID;
 """
 _SAVE = "INSERT OR REPLACE INTO watermark VALUES (?, ?, ?, ?, ?)"
+_SAVE_SEVERAL = [_SAVE + ", (?, ?, ?, ?, ?)" * others for others in range(16)]
 
 
 class Mark(NamedTuple):
@@ -83,8 +84,8 @@ class WatermarkFile:
 
     def _save(self, marks: Sequence[Mark]) -> None:
         db = self._open()
-        if len(marks) == 1:  # the common case at low rates: a statement alone is its own transaction
-            db.execute(_SAVE, marks[0])
+        if len(marks) <= len(_SAVE_SEVERAL):  # a statement alone is its own transaction
+            db.execute(_SAVE_SEVERAL[len(marks) - 1], [value for mark in marks for value in mark])
             return
         db.execute("BEGIN IMMEDIATE")
         try:
