@@ -52,6 +52,7 @@ from reference_impl._event_bus.lane import Lane
 from reference_impl._event_bus.link import Address
 from reference_impl._event_bus.model import BusStats, DeliveredEvent, Handler, Options
 from reference_impl._event_bus.modes import Modes
+from reference_impl._event_bus.reach import Reach
 from reference_impl._event_bus.recovery import Recovery
 from reference_impl._event_bus.tail import Tail
 from reference_impl._event_bus.watermarks import WatermarkFile, Watermarks
@@ -107,6 +108,7 @@ class EventBusV2:
         self._path = path
         self._counters = Counters()
         self._modes = self.modes_type()
+        self._reach = Reach()
         self._tail = Tail(self._options.retain_seconds, self._options.retain_max)
         self._watermarks = WatermarkFile(path.with_name(f"{path.stem}.watermarks{path.suffix}"))
         self._lane: Lane | None = None
@@ -144,7 +146,7 @@ class EventBusV2:
         lane.on_overflow = self._overflow_callbacks
         lane.open(found.producer, found.epoch)
         self._lane = lane
-        self._recovery = self.recovery_type(self._address, options, lane, xadd)
+        self._recovery = self.recovery_type(self._address, options, lane, self._reach, xadd)
         self._recovery.start()
         if not found.rows:
             await self._recovery.attempt()
@@ -188,6 +190,7 @@ class EventBusV2:
             handling=Handling(handler, self._options, self._counters),
             file=self._watermarks,
             counters=self._counters,
+            reach=self._reach,
             make_watermarks=self.watermarks_type,
         )
         task = asyncio.get_running_loop().create_task(subscription.run(), name=f"event-bus-consumer-{group}")
@@ -228,6 +231,7 @@ class EventBusV2:
         self._closed = True
         for subscription in self._subscriptions.values():
             subscription.stop()
+        self._reach.release()
         if self._subscriptions:
             _, late = await asyncio.wait(self._subscriptions, timeout=_CLOSE_GRACE)
             for task in late:

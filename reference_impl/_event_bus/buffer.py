@@ -6,7 +6,8 @@ Tables: `event_buffer(id, event_type, payload, timestamp, event_id)` holds acked
 
 One transaction per group of events (WAL, `synchronous=FULL`): the cost of an fsync is shared by everybody waiting. The
 number of rows is counted once at opening and then carried along, and overflow deletes by primary key, so that the cost
-of an insert does not depend on what is stored. Drops are counted in the transaction that makes them.
+of an insert does not depend on what is stored. Drops are counted in the transaction that makes them. Row ids grow while
+there are rows, and are not remembered beyond that, so they need no AUTOINCREMENT, which writes a second page a commit.
 
 `epoch` grows with each opening. Event ids of a later process are therefore above those of an earlier one, and a writer
 that finds another epoch in the file than its own knows that it was superseded.
@@ -28,14 +29,14 @@ _T = TypeVar("_T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event_buffer (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     event_type TEXT NOT NULL,
     payload TEXT NOT NULL,
     timestamp REAL NOT NULL,
     event_id TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS retained (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     event_type TEXT NOT NULL,
     payload TEXT NOT NULL,
     timestamp REAL NOT NULL,

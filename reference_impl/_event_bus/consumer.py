@@ -27,6 +27,7 @@ from reference_impl._event_bus.encoding import Reply, acker, decode_entry, pack,
 from reference_impl._event_bus.handling import Handling
 from reference_impl._event_bus.link import Address, Link, LinkError
 from reference_impl._event_bus.model import Options
+from reference_impl._event_bus.reach import Reach
 from reference_impl._event_bus.watermarks import WatermarkFile, Watermarks
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Subscription:
         handling: Handling,
         file: WatermarkFile,
         counters: Counters,
+        reach: Reach,
         make_watermarks: Callable[..., Watermarks] = Watermarks,
     ) -> None:
         self._address = address
@@ -60,6 +62,7 @@ class Subscription:
         self._handling = handling
         self._file = file
         self._counters = counters
+        self._reach = reach
         self._make_watermarks = make_watermarks
         self._marks: Watermarks | None = None
         self._recent: dict[str, None] = {}
@@ -93,7 +96,7 @@ class Subscription:
                     self._link = None
             if not self._stopping:
                 self._counters.reconnects += 1
-                await asyncio.sleep(backoff.pause())
+                await self._reach.pause(backoff.pause())
 
     def stop(self) -> None:
         """Have `run` return: at once if it waits for events, else after the batch in hand."""

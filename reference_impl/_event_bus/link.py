@@ -9,7 +9,7 @@ nobody can say which reply belongs to whom. A dropped link discards what it had 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -36,6 +36,7 @@ class Address:
     """Where Redis is. Holds the credentials of the URL; its text form does not show them."""
 
     _url: str = field(repr=False)
+    _parsed: Mapping[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a URL that redis-py cannot read.
@@ -44,15 +45,15 @@ class Address:
             ValueError: The scheme is unknown, or a query argument is invalid.
 
         """
-        parse_url(self._url)
+        object.__setattr__(self, "_parsed", {**parse_url(self._url)})
 
     def __str__(self) -> str:
-        found = parse_url(self._url)
+        found = self._parsed
         return found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}"
 
     def connection(self) -> AbstractConnection:
         """Make an unconnected connection of the right kind; RESP2 and no client info save round trips."""
-        kwargs: dict[str, Any] = {key: value for key, value in parse_url(self._url).items() if key not in _POOL_ONLY}
+        kwargs: dict[str, Any] = {key: value for key, value in self._parsed.items() if key not in _POOL_ONLY}
         kind = kwargs.pop("connection_class", Connection)
         kwargs.update(protocol=2, driver_info=None, socket_timeout=None, socket_connect_timeout=None)
         made: AbstractConnection = kind(**kwargs)

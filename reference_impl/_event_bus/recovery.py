@@ -18,6 +18,7 @@ from reference_impl._event_bus.lane import Lane
 from reference_impl._event_bus.link import Address, Link, LinkError
 from reference_impl._event_bus.model import Event, Options
 from reference_impl._event_bus.modes import Step
+from reference_impl._event_bus.reach import Reach
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,11 @@ _PING = pack("PING")
 class Recovery:
     """Brings a lane back to direct publishing, whenever it is not."""
 
-    def __init__(self, address: Address, options: Options, lane: Lane, xadd: Callable[[Event], bytes]) -> None:
+    def __init__(
+        self, address: Address, options: Options, lane: Lane, reach: Reach, xadd: Callable[[Event], bytes]
+    ) -> None:
         self._address = address
+        self._reach = reach
         self._options = options
         self._lane = lane
         self._xadd = xadd
@@ -118,7 +122,12 @@ class Recovery:
         if lane.link is not None:
             await lane.link.aclose()
             lane.link = None
-        link = await Link.open(self._address, self._options.probe_timeout)
+        try:
+            link = await Link.open(self._address, self._options.probe_timeout)
+        except LinkError:
+            self._reach.missed()
+            raise
+        self._reach.found()
         lane.modes.reached(link.run_id)
         try:
             await self._replay(link)
