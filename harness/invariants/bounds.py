@@ -12,16 +12,19 @@ def bounded(
     *,
     id: str = "EB5",  # noqa: A002 - the word of PATCHES.md
     at: str = "p99.9",
+    real_limit_ns: int | None = None,
     name: str = "",
     statement: str = "",
 ) -> Bounded:
     """Declare how long an operation may take. Raises ValueError on a limit or a percentile that is none."""
+    in_real = f" ({human(real_limit_ns)} in the real world)" if real_limit_ns is not None else ""
     return Bounded(
         id=id,
         name=name or f"bounded-{operation}",
-        statement=statement or f"{operation} returns within {human(limit_ns)} at {at} in every phase",
+        statement=statement or f"{operation} returns within {human(limit_ns)} at {at} in every phase{in_real}",
         operation=operation,
         limit_ns=limit_ns,
+        real_limit_ns=real_limit_ns,
         at=at,
     )
 

@@ -1,10 +1,13 @@
 """EB5: the limit holds in each phase, and only what says something about the target is measured."""
 
+import dataclasses
+
+import msgspec
 import pytest
 
 from harness.invariants.base import judge_all
 from harness.invariants.bounds import bounded
-from harness.units import ms
+from harness.units import ms, seconds
 from harness.verdict import Outcome
 
 
@@ -125,3 +128,25 @@ def test_a_limit_must_be_one(limit, at):
     """A declaration that could not be violated, or not be computed, is refused."""
     with pytest.raises(ValueError, match=r"limit|percentile"):
         bounded("publish", limit, at=at)
+
+
+@pytest.mark.parametrize(
+    ("world", "took", "verdict", "limit"),
+    [
+        ("sim", 0.3, Outcome.VIOLATED, 250.0),
+        ("real", 0.3, Outcome.HOLDS, 1000.0),
+        ("real", 1.1, Outcome.VIOLATED, 1000.0),
+    ],
+)
+def test_the_real_world_has_a_limit_of_its_own(run, world, took, verdict, limit):
+    """A busy machine may slow the real world down; the exact limit is for the sim world."""
+    history = run.call("publish", 1, 1 + took).end(5)
+    history = dataclasses.replace(history, header=msgspec.structs.replace(history.header, world=world))
+    result = judge(history, real_limit_ns=seconds(1))
+    assert (result.verdict, result.limit) == (verdict, limit)
+
+
+def test_a_limit_of_the_real_world_below_the_exact_one_is_refused():
+    """It would judge the noisier world more strictly."""
+    with pytest.raises(ValueError, match="below"):
+        bounded("publish", ms(250), real_limit_ns=ms(100))
