@@ -135,8 +135,12 @@ class _Printer:
                     self._line(f"{head}: {cell.plain}", indent=2)
             return
         table = Table(box=SIMPLE_HEAD, width=self._width, pad_edge=False, show_edge=False)
+        rows = list(rows)
+        longest = max((len(word) for row in rows for word in row[0].plain.split()), default=0)
         for at, head in enumerate(heads):
-            table.add_column(Text(head), ratio=3 if at == 0 else 2, overflow="fold")
+            # A scenario's name stays in one piece where the terminal has room for it.
+            width = min(longest + 1, self._width // 3) if at == 0 else None
+            table.add_column(Text(head), ratio=3 if at == 0 else 2, min_width=width, overflow="fold")
         for row in rows:
             table.add_row(*row)
         self._console.print(table)
