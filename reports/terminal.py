@@ -138,9 +138,10 @@ class _Printer:
         rows = list(rows)
         longest = max((len(word) for row in rows for word in row[0].plain.split()), default=0)
         for at, head in enumerate(heads):
-            # A scenario's name stays in one piece where the terminal has room for it.
-            width = min(longest + 1, self._width // 3) if at == 0 else None
-            table.add_column(Text(head), ratio=3 if at == 0 else 2, min_width=width, overflow="fold")
+            if at == 0:  # a scenario's name stays in one piece where the terminal has room for it
+                table.add_column(Text(head), width=min(max(longest, 20), self._width // 3), overflow="fold")
+            else:
+                table.add_column(Text(head), ratio=1, overflow="fold")
         for row in rows:
             table.add_row(*row)
         self._console.print(table)
