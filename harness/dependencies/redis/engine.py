@@ -93,7 +93,13 @@ class Engine:
             given, arity = len(argv), command.arity
             if given != arity and (arity >= 0 or given < -arity):
                 raise wrong_arity(command.name)
-            if session.special or self.reply_error is not None:
+            if (
+                self.reply_error is not None
+                or session.queue is not None
+                or session.channels
+                or session.patterns
+                or not session.signed_in
+            ):
                 self._check_allowed(session, command)
         except ReplyError as problem:
             if session.queue is not None:

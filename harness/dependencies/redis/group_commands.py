@@ -1,6 +1,7 @@
 """Commands on consumer groups: XGROUP, XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XINFO."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from harness.dependencies.redis import resp
 from harness.dependencies.redis.commands import (
@@ -22,6 +23,9 @@ from harness.dependencies.redis.stream_commands import (
     wait_for,
 )
 from harness.dependencies.redis.streams import ID_MAX, UNKNOWN, Consumer, Group, Pending, Stream, format_id, parse_id
+
+
+_IN_READ: Final = " in XREADGROUP with GROUP option"
 
 
 def _no_group(key: bytes, group: bytes, where: str = "") -> ReplyError:
@@ -47,9 +51,10 @@ class GroupRead:
         self.db = session.db
         self.argv = argv
         self.options = options = parse_read(argv, grouped=True)
+        assert options.group is not None
         self.after: list[int] = []  # UNKNOWN stands for `>`, others ask for the consumer's own pending entries
         for key, text in zip(options.keys, options.ids, strict=True):
-            self._group(key)
+            require_group(session.db, key, options.group, _IN_READ)
             if text == b">":
                 self.after.append(UNKNOWN)
             elif text == b"$":
@@ -61,9 +66,18 @@ class GroupRead:
             else:
                 self.after.append(parse_id(text))
 
-    def _group(self, key: bytes) -> tuple[StreamValue, Group]:
-        assert self.options.group is not None
-        return require_group(self.db, key, self.options.group, " in XREADGROUP with GROUP option")
+    def _groups(self) -> list[tuple[StreamValue, Group]]:
+        """Return the group at every key. Raises ReplyError when one is missing."""
+        stream_at, group_name = self.db.stream, self.options.group
+        assert group_name is not None
+        found: list[tuple[StreamValue, Group]] = []
+        for key in self.options.keys:
+            stream = stream_at(key)
+            group = stream.groups.get(group_name) if stream is not None else None
+            if stream is None or group is None:
+                raise _no_group(key, group_name, _IN_READ)
+            found.append((stream, group))
+        return found
 
     def attempt(self) -> bytes | None:
         """Deliver what is there and return the reply; None when there is nothing. Raises ReplyError."""
@@ -71,21 +85,24 @@ class GroupRead:
         now_ms = session.engine.keyspace.now_ms
         name = options.consumer
         found: list[tuple[bytes, list[bytes]]] = []
-        groups = [self._group(key) for key in options.keys]  # all of them, before anything is delivered
-        for (stream, group), key, last_seen in zip(groups, options.keys, self.after, strict=True):
+        index = -1
+        for stream, group in self._groups():  # all of them are there, or nothing is delivered
+            index += 1
             consumer = group.consumers.get(name)
             if consumer is None:
                 consumer = group.add_consumer(name, now_ms)
-                db.note_change(key)
+                db.note_change(options.keys[index])
             else:
                 consumer.seen_ms = now_ms
+            last_seen = self.after[index]
             if last_seen != UNKNOWN:
-                found.append((key, _history(session, stream, group, options, last_seen)))
+                entries = _history(session, stream, group, options, last_seen)
+                found.append((options.keys[index], entries))
             elif stream.last_id > group.last_id:
                 entries = stream.read_new(group, consumer, options.count, now_ms, keep_pending=options.keep_pending)
                 if entries:
-                    found.append((key, entries))
-                    db.note_change(key)
+                    found.append((options.keys[index], entries))
+                    db.note_change(options.keys[index])
         return read_reply(session, found) if found else None
 
 

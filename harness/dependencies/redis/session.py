@@ -113,11 +113,6 @@ class Session:
         self.closing = False
         self.running: list[bytes] = []
 
-    @property
-    def special(self) -> bool:
-        """Whether not every command is allowed: not signed in, inside a transaction, or subscribed."""
-        return bool(self.queue is not None or not self.signed_in or self.channels or self.patterns)
-
     def null(self) -> bytes:
         """Return the absent value in this client's protocol."""
         return resp.NULL if self.resp3 else resp.NULL_BULK

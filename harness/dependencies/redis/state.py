@@ -23,7 +23,7 @@ from harness.units import SECOND
 WINDOW_MAX_NS: Final = 2 * SECOND
 """The longest tail that `recover` may be asked to lose."""
 
-_COMPACT_AFTER: Final = 20_000
+_COMPACT_AFTER: Final = 50_000
 
 
 @dataclass(slots=True)

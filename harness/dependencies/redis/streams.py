@@ -211,7 +211,8 @@ class Stream:
     @property
     def first_id(self) -> int:
         """Id of the oldest entry; the highest possible id when there is none."""
-        return self._ids[self._head] if len(self) else ID_MAX
+        ids, head = self._ids, self._head
+        return ids[head] if head < len(ids) else ID_MAX
 
     @property
     def top_id(self) -> int:
@@ -392,7 +393,7 @@ class Stream:
         if (
             group.entries_read != UNKNOWN
             and group.last_id >= self.first_id
-            and not self.has_tombstone_from(group.last_id)
+            and not (self.max_deleted_id and self.has_tombstone_from(group.last_id))
         ):
             group.entries_read += 1
         elif self.entries_added:

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.dependencies.redis import state as state_module
 from harness.dependencies.redis.engine import Engine
 from harness.dependencies.redis.session import NoOutlet
 from harness.dependencies.redis.state import RedisState
@@ -71,8 +70,8 @@ COMMANDS = st.sampled_from(
 STEPS = st.lists(st.tuples(st.integers(0, 400), COMMANDS), max_size=40)
 
 
-@pytest.mark.parametrize("compact_after", [3, 20_000])
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("compact_after", [3, 50_000])
+@settings(max_examples=40, deadline=None)
 @given(steps=STEPS)
 def test_everything_comes_back(steps, compact_after):
     """After a crash that loses nothing, the keyspace is what it was, however often the log was compacted."""
@@ -87,8 +86,8 @@ def test_everything_comes_back(steps, compact_after):
     assert server.state.dump() == before
 
 
-@pytest.mark.parametrize("compact_after", [3, 20_000])
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("compact_after", [3, 50_000])
+@settings(max_examples=40, deadline=None)
 @given(steps=STEPS)
 def test_the_window_is_lost_and_no_more(steps, compact_after):
     """A crash that loses a second leaves the state of a second ago, to the byte."""
@@ -178,11 +177,11 @@ def test_a_transaction_is_kept_or_lost_as_a_whole():
 
 def test_the_log_stays_bounded():
     """Many times the compaction threshold of writes leaves a log of a few times that."""
-    server = Server()
-    for _ in range(5 * state_module._COMPACT_AFTER):
+    server = compacting(2_500)
+    for _ in range(5 * 2_500):
         server.time_ns += MILLISECOND
         server.call("SET", "k", "v")
-    assert server.state.logged <= 2 * state_module._COMPACT_AFTER
+    assert server.state.logged <= 2 * 2_500
     server.crash(0)
     assert server.call("GET", "k") == b"$1\r\nv\r\n"
 
