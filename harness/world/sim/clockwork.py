@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import contextvars
 import gc
-import heapq
 import math
 from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 from harness.errors import BudgetError, DeadlockError
@@ -35,6 +35,7 @@ T = TypeVar("T")
 _CANCELLED_MIN: Final = 100
 _COLLECT_EVERY_STEPS: Final = 100_000
 """The collector runs by count of steps: finalizers then run at the same moment in every run of a seed."""
+_PAUSE_EVERY_STEPS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self._turns = 0
         self._steps_max = budget.steps
         self._collect_at = _COLLECT_EVERY_STEPS
+        self._pause_at = min(_PAUSE_EVERY_STEPS, self._steps_max + 1)
         self._tasks: list[tuple[asyncio.Task[Any], Incarnation]] = []
         self._tasks_max = 1000
 
@@ -125,7 +127,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
             when_ns += 1
         handle = SimTimerHandle(when, callback, args, self, context)
         self.sequence = sequence = self.sequence + 1
-        heapq.heappush(self.heap, (max(self.now, when_ns), sequence, None, handle))
+        heappush(self.heap, (max(self.now, when_ns), sequence, None, handle))
         handle._scheduled = True
         return handle
 
@@ -151,7 +153,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
     def after_kernel(self, when_ns: int, act: Callable[[Any], None] | None, item: object) -> None:
         """Have the kernel do `act(item)` at `when_ns`: no host's step, so neither freeze nor kill stops it."""
         self.sequence = sequence = self.sequence + 1
-        heapq.heappush(self.heap, (max(self.now, when_ns), sequence, act, item))
+        heappush(self.heap, (max(self.now, when_ns), sequence, act, item))
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         if handle._scheduled:  # type: ignore[attr-defined]
@@ -159,54 +161,55 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
 
     # --- one turn -----------------------------------------------------------------------------------------------
 
-    def _run_once(self) -> None:
-        ready = self._ready
-        if self.polled:
-            polled, self.polled = self.polled, []
-            for sock in polled:
-                sock.fired = False
-                sock.poll()
-        heap = self.heap
-        if not ready and not self._stopping:
-            self._jump()
-        else:
-            self._turns += 1
-            if self._turns > self.budget.turns_at_one_instant:
-                self._raise_spinning()
-        if heap and heap[0][0] <= self.now:
-            self._collect_due()
-        count = len(ready)
-        if count > 1:
-            self._schedule.merge(ready)
-            count = len(ready)
-        self._run_batch(count)
-        if self.steps >= self._collect_at:
-            self._collect_at = self.steps + _COLLECT_EVERY_STEPS
-            gc.collect()
-        if self.steps > self._steps_max:
-            raise BudgetError(f"more than {self.budget.steps} steps; {describe_tasks(self)}")
-
-    def _collect_due(self) -> None:
-        """Let the kernel act, and make timers ready, in the order of their times."""
-        ready, heap = self._ready, self.heap
-        now = self.now
-        while heap and heap[0][0] <= now:
-            _, _, act, item = heapq.heappop(heap)
-            if act is not None:
-                act(item)
-            elif item._cancelled:
-                self._timer_cancelled_count -= 1
+    def _run_once(self) -> None:  # noqa: C901, PLR0912 - the hottest loop there is, in one piece
+        """Take turns until the loop is to stop. asyncio asks for one turn a call; here calls would cost most of it."""
+        ready, heap, trace = self._ready, self.heap, self.trace
+        while True:
+            if self.polled:
+                self._poll()
+            if ready or self._stopping:
+                self._turns += 1
+                if self._turns > self.budget.turns_at_one_instant:
+                    self._raise_spinning()
             else:
-                item._scheduled = False
-                ready.append(item)
+                when = self._next_time()
+                if when > self.now:
+                    self.now = when
+                    self._turns = 0
+                    trace.buffer += JUMP(b"t", when)
+            # The kernel acts, and timers become ready, in the order of their times.
+            now = self.now
+            while heap and heap[0][0] <= now:
+                _, _, act, item = heappop(heap)
+                if act is not None:
+                    act(item)
+                elif item._cancelled:
+                    self._timer_cancelled_count -= 1
+                else:
+                    item._scheduled = False
+                    ready.append(item)
+            if len(ready) > 1:
+                self._schedule.merge(ready)
+            if ready:
+                self._run_batch(len(ready))
+            if self.steps >= self._pause_at:
+                self._pause()
+            if self._stopping:
+                return
+
+    def _poll(self) -> None:
+        """See which of the sockets that were ready in the last turn still are, as `select` would."""
+        polled, self.polled = self.polled, []
+        for sock in polled:
+            sock.fired = False
+            sock.poll()
 
     def _run_batch(self, count: int) -> None:
-        ready = self._ready
+        next_ready = self._ready.popleft
         trace = self.trace
         buffer = trace.buffer
-        rows = trace.rows
         for _ in range(count):
-            handle = ready.popleft()
+            handle = next_ready()
             if handle._cancelled:
                 continue
             context = handle._context
@@ -218,8 +221,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                 continue
             callback = handle._callback
             owner = getattr(callback, "__self__", None)
-            buffer += STEP(host.code, hash(owner) if owner.__class__ is SimTask else 0)
-            if rows is not None:
+            buffer += STEP(host.code, owner.sim_number if owner.__class__ is SimTask else 0)
+            if trace.rows is not None:
                 trace.row(self.now, f"step {host.label} {_name_of(callback, owner)}")
             self.steps += 1
             try:
@@ -235,31 +238,37 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                         "host": host,
                     }
                 )
-        if len(buffer) > 65536:  # noqa: PLR2004 - see trace.py
-            trace.flush()
 
-    def _jump(self) -> None:
-        """Move the clock to the next timer or segment."""
+    def _pause(self) -> None:
+        """Do what is due every so many steps: hash the trace, collect garbage, look at the budget."""
+        steps = self.steps
+        self.trace.flush_if_full()
+        if steps >= self._collect_at:
+            self._collect_at = steps + _COLLECT_EVERY_STEPS
+            gc.collect()
+        if steps > self._steps_max:
+            raise BudgetError(f"more than {self.budget.steps} steps; {describe_tasks(self)}")
+        self._pause_at = min(steps + _PAUSE_EVERY_STEPS, self._collect_at, self._steps_max + 1)
+
+    def _next_time(self) -> int:
+        """Return when the next timer or segment is due."""
         heap = self.heap
         if self._timer_cancelled_count > _CANCELLED_MIN and self._timer_cancelled_count * 2 > len(heap):
             self._drop_cancelled()
         while heap and heap[0][2] is None and heap[0][3]._cancelled:
-            heapq.heappop(heap)
+            heappop(heap)
             self._timer_cancelled_count -= 1
         if not heap:
             raise DeadlockError(f"nothing is runnable and no timer is armed; {describe_tasks(self)}")
         when = heap[0][0]
-        if when > self.now:
-            if when > self.budget.time_ns:
-                raise BudgetError(f"past {self.budget.time_ns / SECOND:g} simulated s; {describe_tasks(self)}")
-            self.now = when
-            self._turns = 0
-            self.trace.buffer += JUMP(b"t", when)
+        if when > self.budget.time_ns and when > self.now:
+            raise BudgetError(f"past {self.budget.time_ns / SECOND:g} simulated s; {describe_tasks(self)}")
+        return when
 
     def _drop_cancelled(self) -> None:
         heap = self.heap
         heap[:] = [entry for entry in heap if entry[2] is not None or not entry[3]._cancelled]
-        heapq.heapify(heap)
+        heapify(heap)
         self._timer_cancelled_count = 0
 
     def _raise_spinning(self) -> NoReturn:
@@ -310,6 +319,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
     def allow_steps(self, count: int) -> None:
         """Set the budget to `count` more steps and any amount of time: for the teardown."""
         self._steps_max = self.steps + count
+        self._pause_at = min(self._pause_at, self._steps_max + 1)
         self._turns = 0
         self.budget = Budget(steps=self._steps_max, time_ns=1 << 62)
 

@@ -50,6 +50,14 @@ class SimTimerHandle(asyncio.TimerHandle):
         self._when = when
         self._scheduled = False
 
+    def cancel(self) -> None:
+        """Like asyncio's, in one call instead of four."""
+        if not self._cancelled:
+            self._cancelled = True
+            if self._scheduled:
+                self._loop._timer_cancelled_count += 1
+            self._callback = self._args = None  # type: ignore[assignment] # as asyncio does
+
 
 def is_task_step(handle: asyncio.Handle) -> bool:
     """Say whether the callback is a step of a task."""

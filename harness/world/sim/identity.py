@@ -10,6 +10,7 @@ randomises: `ensure_stable_interpreter` starts the interpreter anew with both fi
 """
 
 import asyncio
+import contextvars
 import ctypes
 import itertools
 import os
@@ -17,7 +18,7 @@ import platform
 import sys
 import weakref
 from collections.abc import Coroutine, Iterator, Sequence
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -33,34 +34,34 @@ def reset() -> None:
 class SimTask(asyncio.Task[T]):
     """A task that hashes by its creation number in the run, and is named after it (asyncio numbers on for ever)."""
 
-    sim_number: int
+    __slots__ = ("sim_number",)
 
-    def __init__(self, coro: Coroutine[Any, Any, T], *, name: str | None = None, **options: Any) -> None:
-        super().__init__(coro, name=f"Task-{self.sim_number}" if name is None else name, **options)
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Take the next number."""
-        self = super().__new__(cls, *args, **kwargs)
-        self.sim_number = next(_numbers)
-        return self
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        self.sim_number = number = next(_numbers)
+        super().__init__(coro, loop=loop, name=f"Task-{number}" if name is None else name, context=context)
 
     def __hash__(self) -> int:
         return self.sim_number
 
 
 class SimFuture(asyncio.Future[T]):
-    """A future that hashes by its creation number in the run."""
+    """A future that hashes by a number too; it takes one when it is first hashed, as hardly any ever is."""
 
-    sim_number: int
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Take the next number."""
-        self = super().__new__(cls, *args, **kwargs)
-        self.sim_number = next(_numbers)
-        return self
+    __slots__ = ("_sim_number",)
 
     def __hash__(self) -> int:
-        return self.sim_number
+        try:
+            return self._sim_number
+        except AttributeError:
+            self._sim_number: int = next(_numbers)
+            return self._sim_number
 
 
 _numbered: Final[dict[int, tuple["weakref.ref[object]", int]]] = {}

@@ -129,10 +129,10 @@ async def test_equality_stays_identity():
     """A number is a hash, not an equality: two tasks are never equal."""
     loop = asyncio.get_running_loop()
     identity.reset()
-    first = SimFuture(loop=loop)
+    first, second = SimFuture(loop=loop), SimFuture(loop=loop)
+    assert hash(first) == 1
     identity.reset()
-    second = SimFuture(loop=loop)
-    assert hash(first) == hash(second) == 1
+    assert hash(second) == hash(first) == 1
     assert first != second
     assert {first, second} >= {first}
     assert len({first, second}) == 2
