@@ -92,7 +92,7 @@ def _packages() -> Check:
 
 def _embedded_redis() -> Check:
     """The real world's default server: it must be there and start."""
-    from harness.dependencies.redis.real import find_server
+    from harness.dependencies.redis.server_process import find_server
 
     server = find_server()
     answer = _ask([str(server), "--version"])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.dependencies.redis.protocol import serve
-from harness.dependencies.redis.real import find_server
+from harness.dependencies.redis.server_process import find_server
 from harness.dependencies.redis.state import RedisState
 
 ANSWER_S_MAX = 5.0

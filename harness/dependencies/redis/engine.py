@@ -14,10 +14,13 @@ from fakeredis.model import get_all_commands_info
 from harness.dependencies.redis import (
     connection_commands,
     group_commands,
+    pending_commands,
     pubsub,
     resp,
     server_commands,
     stream_commands,
+    stream_info,
+    stream_reads,
     transactions,
 )
 from harness.dependencies.redis.commands import Command, Handler, unknown_subcommand, wrong_arity
@@ -192,7 +195,10 @@ class Engine:
 
 def _own_commands() -> Iterable[Command]:
     yield from stream_commands.COMMANDS
+    yield from stream_reads.COMMANDS
+    yield from stream_info.COMMANDS
     yield from group_commands.COMMANDS
+    yield from pending_commands.COMMANDS
     yield from connection_commands.COMMANDS
     yield from server_commands.COMMANDS
     yield from transactions.COMMANDS

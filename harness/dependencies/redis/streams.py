@@ -1,179 +1,22 @@
 """Streams: the append-only log with consumer groups that a trading stack's event bus is built on. Pure, time passed in.
 
-Written for speed and for equality with a real server: an entry id is one integer (`ms << 64 | seq`), ids are kept in a
+Written for speed and for equality with a real server: an entry id is one integer (stream_ids.py), ids are kept in a
 sorted list, and an entry is kept as the RESP bytes that each of its readers is sent, encoded once when it is added.
 Nodes mirror the listpacks of a real server, because approximate trimming (`MAXLEN ~`) removes whole nodes only.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import hiredis
 
+from harness.dependencies.redis.groups import UNKNOWN, Consumer, Group
+from harness.dependencies.redis.listpack import Node
 from harness.dependencies.redis.resp import ReplyError, bulks
+from harness.dependencies.redis.stream_ids import ID_MAX, SEQ_BITS, SEQ_MAX
 
-SEQ_BITS: Final = 64
-SEQ_MAX: Final = (1 << 64) - 1
-ID_MAX: Final = (1 << 128) - 1
-NODE_ENTRIES_MAX: Final = 100
-NODE_BYTES_MAX: Final = 4096
-_LISTPACK_EMPTY_BYTES: Final = 7
 _HEAD_SLACK: Final = 512
-UNKNOWN: Final = -1
-
-
-def make_id(ms: int, seq: int) -> int:
-    """Return the id of an entry from its two parts."""
-    return ms << SEQ_BITS | seq
-
-
-def format_id(entry_id: int) -> bytes:
-    """Return an id as clients see it, `ms-seq`."""
-    return b"%d-%d" % (entry_id >> SEQ_BITS, entry_id & SEQ_MAX)
-
-
-def parse_id(text: bytes, seq_missing: int = 0) -> int:
-    """Return the id that a client wrote, `ms` or `ms-seq`. Raises ReplyError."""
-    ms, dash, seq = text.partition(b"-")
-    if ms.isdigit() and (not dash or seq.isdigit()):
-        ms_number = int(ms)
-        seq_number = int(seq) if dash else seq_missing
-        if ms_number <= SEQ_MAX and seq_number <= SEQ_MAX:
-            return ms_number << SEQ_BITS | seq_number
-    raise ReplyError("ERR Invalid stream ID specified as stream command argument")
-
-
-class Node:
-    """What one listpack of a real server would hold: the unit of approximate trimming."""
-
-    __slots__ = ("fields", "last_id", "live", "size", "total")
-
-    def __init__(self, fields: Sequence[bytes]) -> None:
-        self.fields = tuple(fields)
-        self.last_id = 0
-        self.live = 0
-        self.total = 0
-        self.size = _LISTPACK_EMPTY_BYTES + 8 + sum(map(_listpack_bytes, fields))
-
-
-class Pending:
-    """One delivered and not yet acknowledged entry."""
-
-    __slots__ = ("consumer", "delivered_ms", "deliveries")
-
-    def __init__(self, consumer: "Consumer", delivered_ms: int, deliveries: int = 1) -> None:
-        self.consumer = consumer
-        self.delivered_ms = delivered_ms
-        self.deliveries = deliveries
-
-
-class Consumer:
-    """A member of a group. `active_ms` is -1 until it first got an entry."""
-
-    __slots__ = ("active_ms", "name", "pending", "seen_ms")
-
-    def __init__(self, name: bytes, seen_ms: int) -> None:
-        self.name = name
-        self.seen_ms = seen_ms
-        self.active_ms = -1
-        self.pending: set[int] = set()
-
-
-class Group:
-    """A consumer group: how far it has read, and who holds what."""
-
-    __slots__ = ("_ordered", "consumers", "entries_read", "last_id", "pending")
-
-    def __init__(self, last_id: int, entries_read: int = UNKNOWN) -> None:
-        self.last_id = last_id
-        self.entries_read = entries_read
-        self.consumers: dict[bytes, Consumer] = {}
-        self.pending: dict[int, Pending] = {}
-        self._ordered = True
-
-    def put(self, entry_id: int, pending: Pending) -> None:
-        """Hold an entry as pending for `pending.consumer`."""
-        held = self.pending
-        if self._ordered and held and entry_id < next(reversed(held)):
-            self._ordered = False
-        held[entry_id] = pending
-        pending.consumer.pending.add(entry_id)
-
-    def deliver(self, delivered: Sequence[int], consumer: Consumer, now_ms: int) -> None:
-        """Hold entries, in order of id, as delivered to that consumer for the first time."""
-        held = self.pending
-        if self._ordered and (not held or delivered[0] > next(reversed(held))):
-            for entry_id in delivered:
-                held[entry_id] = Pending(consumer, now_ms)
-            consumer.pending.update(delivered)
-            return
-        for entry_id in delivered:
-            pending = held.get(entry_id)
-            if pending is None:
-                self.put(entry_id, Pending(consumer, now_ms))
-            else:  # the group was set back, so an entry may be pending already
-                self.give(entry_id, pending, consumer)
-                pending.delivered_ms = now_ms
-                pending.deliveries = 1
-
-    def drop(self, entry_id: int) -> bool:
-        """Forget a pending entry; tell whether there was one."""
-        pending = self.pending.pop(entry_id, None)
-        if pending is None:
-            return False
-        pending.consumer.pending.discard(entry_id)
-        return True
-
-    def drop_all(self, entry_ids: Sequence[int]) -> int:
-        """Forget pending entries; return how many of them there were."""
-        held = self.pending
-        dropped = 0
-        for entry_id in entry_ids:
-            pending = held.pop(entry_id, None)
-            if pending is not None:
-                pending.consumer.pending.discard(entry_id)
-                dropped += 1
-        return dropped
-
-    def give(self, entry_id: int, pending: Pending, consumer: Consumer) -> None:
-        """Move a pending entry to another consumer."""
-        pending.consumer.pending.discard(entry_id)
-        pending.consumer = consumer
-        consumer.pending.add(entry_id)
-
-    def pending_from(self, start: int, end: int = ID_MAX) -> Iterator[tuple[int, Pending]]:
-        """Yield the pending entries with start <= id <= end, in order of id. The group must not change meanwhile."""
-        if not self._ordered:
-            self.pending = dict(sorted(self.pending.items()))
-            self._ordered = True
-        for entry_id, pending in self.pending.items():
-            if entry_id > end:
-                return
-            if entry_id >= start:
-                yield entry_id, pending
-
-    def consumer(self, name: bytes, now_ms: int) -> Consumer:
-        """Return the consumer of that name, a new one if need be; it is seen now."""
-        consumer = self.consumers.get(name)
-        if consumer is None:
-            return self.add_consumer(name, now_ms)
-        consumer.seen_ms = now_ms
-        return consumer
-
-    def add_consumer(self, name: bytes, now_ms: int) -> Consumer:
-        """Return a new consumer, in place of one of that name."""
-        consumer = self.consumers[name] = Consumer(name, now_ms)
-        return consumer
-
-    def remove_consumer(self, name: bytes) -> int | None:
-        """Remove a consumer and what it holds; return how many entries that were, or None if it was unknown."""
-        consumer = self.consumers.pop(name, None)
-        if consumer is None:
-            return None
-        for entry_id in consumer.pending:
-            del self.pending[entry_id]
-        return len(consumer.pending)
 
 
 class Stream:
@@ -250,29 +93,18 @@ class Stream:
 
     def _accounted_nodes(self) -> list[Node]:
         """Return the nodes with every entry in one: they matter so rarely that they are made up only when asked for."""
+        nodes = self._nodes
         missing = range(self._accounted, len(self._ids))
         if missing:
             reader = hiredis.Reader()
             for index in missing:
                 reader.feed(self._entries[index])
-                self._account(self._ids[index], reader.gets()[1])
+                fields = reader.gets()[1]
+                if not nodes or not nodes[-1].takes(fields):
+                    nodes.append(Node(fields[::2]))
+                nodes[-1].add(self._ids[index], fields)
             self._accounted = len(self._ids)
-        return self._nodes
-
-    def _account(self, entry_id: int, fields: Sequence[bytes]) -> None:
-        """Put the entry into the newest node, or into a new one, by the rules of a real server."""
-        nodes = self._nodes
-        node = nodes[-1] if nodes else None
-        names = fields[::2]
-        if node is None or node.total >= NODE_ENTRIES_MAX or node.size + sum(map(len, fields)) >= NODE_BYTES_MAX:
-            node = Node(names)
-            nodes.append(node)
-        same_fields = len(names) == len(node.fields) and tuple(names) == node.fields
-        # Flags, two id differences and the element count; a plain guess of two bytes each suits all but odd clocks.
-        node.size += 9 + sum(map(_listpack_bytes, fields[1::2] if same_fields else fields))
-        node.live += 1
-        node.total += 1
-        node.last_id = entry_id
+        return nodes
 
     def trim_to_length(self, length: int, *, approximate: bool, limit: int = 0) -> int:
         """Drop the oldest entries beyond `length`; return how many. Approximate: whole nodes only, at most `limit`."""
@@ -450,16 +282,3 @@ class Stream:
         entries = list(zip(self._ids[self._head :], self._entries[self._head :], strict=True))
         nodes = [(node.last_id, node.live, node.total, node.size) for node in self._accounted_nodes()]
         return self.last_id, self.entries_added, self.max_deleted_id, entries, nodes, groups
-
-
-def _listpack_bytes(element: bytes) -> int:
-    """Return what an element takes in a listpack: integers are packed, strings carry their length twice."""
-    size = len(element)
-    if size < 20 and element.isdigit() and (size == 1 or element[0] != 48):  # noqa: PLR2004 - 64 bits, ord("0")
-        number = int(element)
-        for limit, packed in ((127, 2), (4095, 3), (32767, 4), (8388607, 5), (2147483647, 6)):
-            if number <= limit:
-                return packed
-        return 10
-    encoded = size + (1 if size < 64 else 2 if size < 4096 else 5)  # noqa: PLR2004 - listpack's string headers
-    return encoded + (1 if encoded < 128 else 2 if encoded < 16384 else 3)  # noqa: PLR2004 - its back lengths
