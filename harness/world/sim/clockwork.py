@@ -245,7 +245,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self.trace.flush_if_full()
         if steps >= self._collect_at:
             self._collect_at = steps + _COLLECT_EVERY_STEPS
-            gc.collect()
+            gc.collect(1)  # what survives is not looked at again before the teardown: each object costs once
         if steps > self._steps_max:
             raise BudgetError(f"more than {self.budget.steps} steps; {describe_tasks(self)}")
         self._pause_at = min(steps + _PAUSE_EVERY_STEPS, self._collect_at, self._steps_max + 1)
@@ -315,6 +315,11 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
     def tasks(self) -> list[tuple[asyncio.Task[Any], Incarnation]]:
         """Return the tasks that are not done, and whose they are, in order of creation."""
         return [entry for entry in self._tasks if not entry[0].done()]
+
+    def own(self, tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+        """Return those of `tasks` that are not another host's."""
+        here = HOST.get(None)
+        return tasks.difference(task for task, host in self._tasks if host is not here)
 
     def allow_steps(self, count: int) -> None:
         """Set the budget to `count` more steps and any amount of time: for the teardown."""

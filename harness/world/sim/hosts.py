@@ -21,6 +21,7 @@ from harness.tape import Tape
 from harness.units import MILLISECOND
 from harness.world.sim import escapes
 from harness.world.sim.handles import SimTimerHandle, is_task_step
+from harness.world.sim.identity import SimFuture
 from harness.world.sim.incarnation import HOST, Incarnation
 from harness.world.sim.loop import SimLoop
 from harness.world.sim.machine import EPOCH_NS
@@ -50,6 +51,26 @@ class SimMachine:
         self.life: Incarnation | None = None
         self.program: asyncio.Task[Any] | None = None
         self.draws = tape.stream(f"executor/{name}")
+
+
+class Job(SimFuture[T]):
+    """A thread's work. `queued` is when a thread will be free to begin it, and the timer at which it is done.
+
+    As with concurrent.futures, cancelling it before then keeps it from being done; later nothing stops it.
+    """
+
+    __slots__ = ("queued",)
+
+    queued: tuple[int, asyncio.TimerHandle]
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Like a future's."""
+        if not super().cancel(msg):
+            return False
+        queued = getattr(self, "queued", None)
+        if queued is not None and self.get_loop().now < queued[0]:  # type: ignore[attr-defined] # a SimLoop
+            queued[1].cancel()
+        return True
 
 
 class Machines:
@@ -109,15 +130,18 @@ class Machines:
         """Run `call` inline after a drawn delay; FIFO where `executor` has one worker."""
         loop = self._loop
         host = self._current()
-        future: asyncio.Future[T] = loop.create_future()
         draws = self._machines[host.machine].draws
         took = EXECUTOR_MIN_NS + draws.below(EXECUTOR_MAX_NS - EXECUTOR_MIN_NS + 1)
         begin = loop.now
         if getattr(executor, "_max_workers", None) == 1:
-            begin = max(begin, self._busy_until.get(id(executor), (executor, 0))[1])
-            self._busy_until[id(executor)] = (executor, begin + took)
+            key = id(executor)
+            begin = max(begin, self._busy_until.get(key, (executor, 0))[1])
+            self._busy_until[key] = (executor, begin + took)
+        future: Job[T] = Job(loop=loop)
         # A thread has a context of its own; what it needs of ours is the host.
-        loop.call_at_ns(begin + took, self._run_job, future, call, context=host.context.copy())
+        timer = loop.call_at_ns(begin + took, self._run_job, future, call, context=host.context.copy())
+        if begin > loop.now:
+            future.queued = begin, timer
         return future
 
     def _run_job(self, future: "asyncio.Future[Any]", call: Callable[[], Any]) -> None:
@@ -315,6 +339,8 @@ class Machines:
         for life in self._graveyard:
             life.kept.clear()
         self._graveyard.clear()
+        for machine in self._machines.values():
+            machine.program = None
 
     def _change(self, life: Incarnation, change: str, detail: str = "") -> None:
         now = self._loop.now

@@ -23,6 +23,7 @@ from harness.world.sim import identity
 from harness.world.sim.active import Escapes
 from harness.world.sim.clockwork import Budget
 from harness.world.sim.modules import SocketModule
+from harness.world.sim.own_tasks import own_tasks_only
 from harness.world.sim.schedule import DEFAULT_ONE_IN
 from harness.world.sim.sources import virtual
 from harness.world.sim.world import SimWorld
@@ -124,7 +125,8 @@ def _installed(world: SimWorld) -> Iterator[None]:
     asyncio.events._set_running_loop(None)
     asyncio.set_event_loop(world.loop)
     try:
-        yield
+        with own_tasks_only():
+            yield
     finally:
         asyncio_base.socket = real
         asyncio.set_event_loop(None)
@@ -162,9 +164,11 @@ def _take_down(world: SimWorld) -> None:
                     break
                 for task in left:
                     task.cancel()
+                    del task  # nothing may hold on to what is collected below
                 loop.allow_steps(_STEPS_PER_ROUND_MAX)
                 with contextlib.suppress(Exception):
                     loop.run_until_complete(asyncio.wait(left, timeout=_LAST_WAIT_S))
+            del left
             loop.allow_steps(_STEPS_PER_ROUND_MAX)
             with contextlib.suppress(Exception):
                 loop.run_until_complete(loop.shutdown_asyncgens())

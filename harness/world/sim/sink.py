@@ -40,7 +40,11 @@ class RunSink:
         if self.sealed:
             return
         self._sink.record(event)
-        self._by_actor.setdefault(event.actor, []).append(event)
+        actor = event.actor
+        try:
+            self._by_actor[actor].append(event)
+        except KeyError:
+            self._by_actor[actor] = [event]
 
     def past(self, actor: str) -> Sequence[Event]:
         """Return what that actor recorded so far, without what the world observed in its name."""

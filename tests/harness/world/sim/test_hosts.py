@@ -5,6 +5,7 @@ import contextvars
 import os
 import sys
 import time
+from asyncio import all_tasks
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ from harness.world.sim.sink import MemorySink
 from harness.world.sim.world import SimWorld
 
 PORT = 7000
+asyncio_all_tasks = all_tasks
 Director = Callable[[SimWorld], Awaitable[Any]]
 
 
@@ -475,6 +477,55 @@ def test_an_executor_with_one_worker_works_in_order(bench: Bench) -> None:
     in_order, mixed = bench.run(director).result
     assert in_order == list(range(10))
     assert sorted(mixed) == list(range(10)) != mixed
+
+
+def test_a_queued_job_that_is_cancelled_is_never_done(bench: Bench) -> None:
+    """As with concurrent.futures: before a worker takes a job, cancelling stops it; afterwards nothing does."""
+    done: list[str] = []
+
+    async def director(_: SimWorld) -> None:
+        loop = asyncio.get_running_loop()
+        one = ThreadPoolExecutor(1)
+        begun, queued, last = (loop.run_in_executor(one, done.append, name) for name in ("begun", "queued", "last"))
+        await asyncio.sleep(1e-6)
+        assert begun.cancel()
+        assert queued.cancel()
+        await last
+        with pytest.raises(asyncio.CancelledError):
+            await queued
+        await asyncio.sleep(1)
+
+    bench.run(director)
+    assert done == ["begun", "last"]
+
+
+def test_a_host_sees_and_cancels_its_own_tasks_only(bench: Bench) -> None:
+    """Hosts are processes: `all_tasks`, however it was imported, does not reach into the neighbour or the director."""
+    survived: list[str] = []
+
+    async def neighbour() -> None:
+        await asyncio.sleep(1)
+        survived.append("neighbour")
+
+    async def cancels_all() -> None:
+        own = asyncio.create_task(asyncio.sleep(100))
+        mine = {own, asyncio.current_task()}
+        assert asyncio.all_tasks() == asyncio.tasks.all_tasks() == all_tasks() == mine
+        for task in asyncio.all_tasks():
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await own
+        survived.append("canceller")
+
+    async def director(world: SimWorld) -> None:
+        programs = [world.machines.boot("a", neighbour), world.machines.boot("b", cancels_all)]
+        await asyncio.sleep(0.5)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await asyncio.wait(programs)
+
+    bench.run(director)
+    assert survived == ["canceller", "neighbour"]
+    assert all_tasks is asyncio.all_tasks is asyncio_all_tasks
 
 
 def test_a_machine_runs_one_program_at_a_time(bench: Bench) -> None:

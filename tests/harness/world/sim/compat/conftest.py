@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,19 +100,16 @@ def simulate(tmp_path: Path) -> Simulate:
             labs.append(Lab(world))
             await director(labs[0])
 
-        with warnings.catch_warnings():
-            # A killed host closed nothing; what it held is collected here, at the latest.
-            warnings.simplefilter("ignore", ResourceWarning)
-            run = run_sim(
-                direct,
-                tape=Tape(7),
-                sink=History(),
-                directory=tmp_path / f"run{number}",
-                budget=Budget(time_ns=3600 * SECOND, steps=2_000_000),
-                permute_one_in=4 if permute else 0,
-            )
-            del labs[0].world
-            gc.collect()
+        run = run_sim(
+            direct,
+            tape=Tape(7),
+            sink=History(),
+            directory=tmp_path / f"run{number}",
+            budget=Budget(time_ns=3600 * SECOND, steps=2_000_000),
+            permute_one_in=4 if permute else 0,
+        )
+        del labs[0].world
+        gc.collect()
         assert run.escapes == ()
         return labs[0], run
 
