@@ -11,9 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
-from harness.runner import INTERRUPTED, Order, run
+from harness.runner import Order, run
 from harness.scenario import FlawedVariant
-from harness.verdict import FlawedResult, Outcome, RunResult, Verdict
+from harness.verdict import INTERRUPTED, FlawedResult, Outcome, RunResult, Verdict
 from harness.workers import Broken, one_line, spread
 
 
@@ -137,7 +137,7 @@ def _hunt(hunt: Hunt) -> FlawedResult:
     for seed in range(hunt.order.seed, hunt.order.seed + hunt.seeds):
         tried += 1
         last = run(replace(hunt.order, seed=seed), keep_history=False)
-        if INTERRUPTED in last.errors:
+        if INTERRUPTED in last.doubts:
             raise KeyboardInterrupt
         violated = tuple(one.id for one in last.invariants if one.verdict is Outcome.VIOLATED)
         if set(violated) & set(hunt.variant.caught_by):
@@ -179,7 +179,7 @@ class _Ledger:
         """Keep a result."""
         self._results[id(job)] = result
         if isinstance(result, RunResult):
-            if INTERRUPTED in result.errors:
+            if INTERRUPTED in result.doubts:
                 raise KeyboardInterrupt
             if self._limits.fail_fast and result.verdict is not Verdict.PASS:
                 self._stop = f"stopped at the first run that did not pass ({job})"

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import __version__
@@ -23,11 +23,9 @@ from harness.metrics import metrics
 from harness.scenario import Scenario, plan
 from harness.tape import Tape
 from harness.units import as_seconds
-from harness.verdict import RunResult, Verdict
+from harness.verdict import INTERRUPTED, RunResult, Verdict
 from harness.world.base import WorldKind
 from harness.worlds import Options, Staging, run_in_real, run_in_sim
-
-INTERRUPTED = "interrupted before it ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,9 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
         ended = enter(staging, sink)
         digest, simulated_ns = ended.digest, ended.simulated_ns
         trouble += ended.trouble
-    if not trouble:
+    interrupted = INTERRUPTED in trouble
+    trouble = [text for text in trouble if text != INTERRUPTED]
+    if not trouble and not interrupted:
         last_ns = max((event.time_ns for event in sink.events), default=0)
         sink.record(RunEnded(last_ns, "harness", 1, digest, len(sink.events)))
     history = History.of(sink.events)
@@ -102,6 +102,8 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
         sink.save()
     else:
         sink.discard()
+    if interrupted:
+        judgement = replace(judgement, doubts=(INTERRUPTED, *judgement.doubts))
     return _result(
         order,
         history,

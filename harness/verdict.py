@@ -24,6 +24,9 @@ class Outcome(StrEnum):
     ERROR = "ERROR"
 
 
+INTERRUPTED = "interrupted before it ended"
+"""The doubt of a run that Ctrl-C or SIGTERM ended: it is nobody's error, and no verdict either."""
+
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 EXIT_PASS = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from harness.verdict import InvariantResult, Outcome, Row, RunResult, Session, Verdict
+from harness.verdict import INTERRUPTED, InvariantResult, Outcome, Row, RunResult, Session, Verdict
 from reports.text import figure
 
 ROWS_MAX: Final = 25
@@ -117,6 +117,8 @@ def untold_errors(run: RunResult) -> tuple[str, ...]:
     They repeat, as text, what those fields hold; a reader should meet each trouble once. Of a run that broke only
     the errors count: everything else about it is in doubt because of them.
     """
+    if INTERRUPTED in run.doubts and not run.errors:
+        return (INTERRUPTED,)
     told = [need.text for need in run.needs if not need.met]
     told += [f"fault {fault.name} ({fault.mode})" for fault in run.faults if not fault.bit or fault.end_s is None]
     told += [f"{one.id} is inconclusive" for one in run.invariants if one.verdict is Outcome.INCONCLUSIVE]
@@ -126,6 +128,7 @@ def untold_errors(run: RunResult) -> tuple[str, ...]:
 
 def _raws(run: RunResult) -> Iterable[_Raw]:
     is_error = run.verdict is Verdict.ERROR
+    broke = bool(run.errors) or INTERRUPTED in run.doubts
     for at, text in enumerate(untold_errors(run)):
         yield _Raw(
             key=f"error {at}",
@@ -134,7 +137,7 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
             sentence=text,
         )
     for invariant in run.invariants:
-        if invariant.verdict in _VERDICT_OF and not (run.errors and invariant.verdict is Outcome.INCONCLUSIVE):
+        if invariant.verdict in _VERDICT_OF and not (broke and invariant.verdict is Outcome.INCONCLUSIVE):
             yield _Raw(
                 key=f"invariant {invariant.id}",
                 verdict=_VERDICT_OF[invariant.verdict],
@@ -142,7 +145,7 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
                 sentence=sentence_of(invariant),
                 invariant=invariant,
             )
-    if run.errors:
+    if broke:
         return
     for need in run.needs:
         if not need.met:

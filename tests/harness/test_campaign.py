@@ -10,10 +10,10 @@ from harness import campaign
 from harness.campaign import Hunt, Limits, Single, Twice, conduct
 from harness.faults import process
 from harness.invariants.delivery import no_acked_loss
-from harness.runner import INTERRUPTED, Order
+from harness.runner import Order
 from harness.scenario import Profile, during
 from harness.units import seconds
-from harness.verdict import InvariantResult, Outcome, RunResult, Verdict
+from harness.verdict import INTERRUPTED, InvariantResult, Outcome, RunResult, Verdict
 
 
 class Log:
@@ -145,7 +145,7 @@ def test_ctrl_c_between_runs_keeps_what_there_is(singles, scripted):
 
 def test_ctrl_c_within_a_run_keeps_that_run_too(order, singles, scripted):
     """A run that was interrupted comes back as a result that says so; it is kept and ends the campaign."""
-    cut = result_of(replace(order, seed=2), Verdict.ERROR, errors=(INTERRUPTED,))
+    cut = result_of(replace(order, seed=2), Verdict.INCONCLUSIVE, doubts=(INTERRUPTED,))
     scripted({2: cut})
     done = conduct(singles, Limits(), Log())
 

@@ -11,8 +11,8 @@ import pytest
 
 from harness import campaign
 from harness.cli import gate_command, run_command
-from harness.runner import INTERRUPTED, Order
-from harness.verdict import InvariantResult, Outcome, RunResult, Verdict
+from harness.runner import Order
+from harness.verdict import INTERRUPTED, InvariantResult, Outcome, RunResult, Verdict
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def ran(project, monkeypatch, make_scenario):
             verdict=Verdict.FAIL if caught else verdict,
             replay=order.replay,
             invariants=(held,),
-            errors=(INTERRUPTED,) if order.seed == 13 else (),
+            doubts=(INTERRUPTED,) if order.seed == 13 else (),
         )
 
     script: dict[int, Verdict] = {}
