@@ -3,13 +3,14 @@
 First occurrences in a stream are in publish order (see `lane`), so an event whose `(epoch, seq)` is not above the
 watermark is a repetition. One number replaces a set of all ids ever seen.
 
-The file is committed once per batch, after the handlers ran and before the entries are acknowledged to Redis. In WAL
-mode with `synchronous=NORMAL` a commit survives the death of the process; a power cut may take back the last ones, and
-their events are then handled a second time.
+The file is committed once per batch, after the handlers ran and before the entries are acknowledged to Redis; groups
+that finish a batch at about the same time share a commit. In WAL mode with `synchronous=NORMAL` a commit survives the
+death of the process; a power cut may take back the last ones, and their events are then handled a second time.
 """
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,13 @@ class Mark(NamedTuple):
     seq: int
 
 
+class Saved(NamedTuple):
+    """What one commit was for, and how it failed."""
+
+    savers: Sequence["asyncio.Future[None]"]
+    error: Exception | None
+
+
 class WatermarkFile:
     """The file behind all subscriptions of one bus; blocking SQLite in one thread, opened at the first use."""
 
@@ -48,17 +56,47 @@ class WatermarkFile:
         self._path = path
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-bus-watermarks")
         self._db: sqlite3.Connection | None = None
+        self._due: deque[tuple[Sequence[Mark], asyncio.Future[None]]] = deque()  # for the thread to take
+        self._saving = False
 
     async def load(self, group: str) -> Sequence[Mark]:
         """Return the marks of a group."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._load, group)
 
     async def save(self, marks: Sequence[Mark]) -> None:
-        """Commit marks."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._save, marks)
+        """Commit marks, together with what others want committed before the thread gets to it."""
+        saver: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._due.append((marks, saver))
+        if not self._saving:
+            self._begin()
+        await saver
+
+    def _begin(self) -> None:
+        self._saving = True
+        job = asyncio.get_running_loop().run_in_executor(self._executor, self._save_due)
+        job.add_done_callback(self._ended)
+
+    def _ended(self, job: "asyncio.Future[Saved]") -> None:
+        """Tell those whose marks were taken how it went; whoever came too late gets the next commit."""
+        self._saving = False
+        if job.cancelled():  # the loop is closing
+            while self._due:
+                self._due.popleft()[1].cancel()
+            return
+        savers, error = job.result()
+        for saver in savers:
+            if saver.done():
+                continue
+            if error is None:
+                saver.set_result(None)
+            else:
+                saver.set_exception(error)
+        if self._due:
+            self._begin()
 
     async def close(self) -> None:
-        """Close the file and end the thread."""
+        """Close the file and end the thread; nobody may be waiting for a `save`."""
+        self._due.clear()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
         self._executor.shutdown()
 
@@ -82,7 +120,23 @@ class WatermarkFile:
         )
         return [Mark(*row) for row in found]
 
+    def _save_due(self) -> "Saved":
+        """Commit what is due by now."""
+        marks: list[Mark] = []
+        savers = []
+        while self._due:  # the loop only ever appends
+            more, saver = self._due.popleft()
+            marks += more
+            savers.append(saver)
+        try:
+            self._save(marks)
+        except Exception as error:  # noqa: BLE001 - raised by each `save` it concerns
+            return Saved(savers, error)
+        return Saved(savers, None)
+
     def _save(self, marks: Sequence[Mark]) -> None:
+        if not marks:
+            return
         db = self._open()
         if len(marks) <= len(_SAVE_SEVERAL):  # a statement alone is its own transaction
             db.execute(_SAVE_SEVERAL[len(marks) - 1], [value for mark in marks for value in mark])

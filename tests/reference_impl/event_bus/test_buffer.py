@@ -112,6 +112,8 @@ def test_a_superseded_writer_writes_no_more(path: Path, buffer: Buffer) -> None:
     with pytest.raises(BufferSupersededError):
         buffer.append(events(3, 3), None)
     with pytest.raises(BufferSupersededError):
+        buffer.append(events(3, 4), None)
+    with pytest.raises(BufferSupersededError):
         buffer.confirm(2)
     assert events(1, 2) == stored(successor)
     successor.close()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reference_impl._event_bus.batch import pack_batch, refusal
 from reference_impl._event_bus.encoding import (
+    acker,
     appender,
     check_event_type,
     decode_entry,
@@ -76,6 +77,34 @@ def test_what_json_cannot_carry_is_refused(payload: Any) -> None:
     """NaN, foreign types, keys that are no strings, tuples, lone surrogates and oversize raise a typed error."""
     with pytest.raises(PayloadError):
         encode_payload(payload, 1_000)
+
+
+class _Text(str):
+    __slots__ = ()
+
+
+class _Number(int):
+    pass
+
+
+def test_what_only_json_takes_is_carried_all_the_same() -> None:
+    """Subclasses of str and int are equal to what arrives; numbers as keys are not."""
+    assert encode_payload({"b": _Text("x"), "a": _Number(3), "c": 1e16}, 100) == '{"a":3,"b":"x","c":1e16}'
+    with pytest.raises(PayloadError):
+        encode_payload({"a": {1: _Text("x")}}, 100)
+
+
+def test_foreign_json_is_decoded_all_the_same() -> None:
+    """What `json` reads and the fast decoder does not, is no damaged entry."""
+    fields = [b"event_id", b"p:1:2", b"payload", b'{"a":"\\ud800","b":1e400}', b"timestamp", b"1.5"]
+    assert decode_entry("events:t", fields).payload == {"a": "\ud800", "b": math.inf}
+
+
+def test_an_acknowledgement_names_stream_group_and_entries() -> None:
+    """The precomputed head is followed by any number of ids."""
+    assert [[b"XACK", b"events:t", "gr\u00fcn".encode(), b"1-0", b"10-12"]] == parse(
+        acker(b"events:t", "gr\u00fcn")([b"1-0", b"10-12"])
+    )
 
 
 def test_a_payload_that_contains_itself_is_refused() -> None:
