@@ -106,7 +106,15 @@ def tell(result: Session, show: Show, folder: RunFolder | None = None) -> None:
         click.echo(f"{report.headline.word}  {report.headline.sentence}")
     else:
         console = show.console(stderr=False)
-        reports.print_summary(report, console, plain=show.plain, report_path=next(iter(written), None))
+        reports.print_summary(report, console, plain=show.plain, report_path=_shown(written))
+
+
+def _shown(written: Sequence[Path]) -> Path | None:
+    """The report that a person opens: the page if there is one, as seen from where the command was run."""
+    path = next((one for one in written if one.suffix == ".html"), next(iter(written), None))
+    if path is None or not path.is_relative_to(Path.cwd()):
+        return path
+    return path.relative_to(Path.cwd())
 
 
 def _stored(path: str) -> History:
