@@ -15,7 +15,7 @@ from pathlib import Path
 from harness import __version__
 from harness.director import Alarm
 from harness.errors import HarnessError, HistoryError
-from harness.history.events import SCHEMA, Event, RunEnded, RunStarted
+from harness.history.events import SCHEMA, Event, HostChanged, RunEnded, RunStarted
 from harness.history.history import History
 from harness.history.store import Store, load, partial_path
 from harness.judge import Judgement, judge
@@ -202,7 +202,8 @@ class _RunSink:
     def record(self, event: Event) -> None:
         """Append one event."""
         self.events.append(event)
-        self.alarm.hear(event)
+        if type(event) is HostChanged:
+            self.alarm.hear(event)
         if self._store is not None:
             self._store.record(event)
 

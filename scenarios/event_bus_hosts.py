@@ -20,6 +20,7 @@ from scenarios.ports import Delivered, EventBus, Handler
 TYPES = ("orders", "fills", "signals", "positions")
 GROUPS = ("risk", "dashboard")
 _STATS_EVERY_NS = ms(250)
+_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 def publisher(
@@ -40,13 +41,12 @@ async def publish(host: Host) -> None:
     bus = _open(host)
     bus.on_overflow(lambda ids: host.log.observe("overflow", ids=list(ids)))
     await bus.start()
-    in_flight: set[asyncio.Task[None]] = set()
-    offering = asyncio.ensure_future(_offer_all(host, bus, in_flight))
+    offers = _Offers(host, bus)
+    offers.begin()
     sampler = asyncio.ensure_future(_sample(host, bus))
-    await asyncio.wait({offering, asyncio.ensure_future(host.stopping())}, return_when=asyncio.FIRST_COMPLETED)
-    offering.cancel()
+    await host.stopping()
     sampler.cancel()
-    await asyncio.gather(offering, sampler, *in_flight, return_exceptions=True)
+    await offers.end()
     _record_stats(host, bus)
     await bus.close()
 
@@ -64,7 +64,7 @@ async def consume(host: Host) -> None:
 
 def digest(payload: Mapping[str, Any]) -> str:
     """Return what stands for a payload in the history: equal digests mean byte-equal canonical JSON."""
-    return hashlib.blake2b(msgspec.json.encode(payload, order="deterministic"), digest_size=8).hexdigest()
+    return hashlib.blake2b(_canonical(payload), digest_size=8).hexdigest()
 
 
 def _open(host: Host) -> EventBus:
@@ -88,24 +88,43 @@ def _handler(host: Host, group: str) -> Handler:
     return handle
 
 
-async def _offer_all(host: Host, bus: EventBus, in_flight: set[asyncio.Task[None]]) -> None:
-    """Offer one event after the other, each at its time, until cancelled."""
-    gaps, kinds, gap_ns = host.draws("gaps"), host.draws("types"), host.params["gap_ns"]
-    due_ns = host.now_ns()
-    number = _resume_at(host)
-    while True:
-        task = asyncio.ensure_future(_offer(host, bus, _payload(host, number, kinds.choice(host.params["types"]))))
-        in_flight.add(task)
-        task.add_done_callback(in_flight.discard)
-        number += 1
-        due_ns += gap_ns // 2 + gaps.below(gap_ns + 1)
-        await asyncio.sleep(as_seconds(max(0, due_ns - host.now_ns())))
+class _Offers:
+    """Offers one event after the other, each at its time. A timer rather than a task that sleeps: half the steps."""
 
+    def __init__(self, host: Host, bus: EventBus) -> None:
+        self._host = host
+        self._bus = bus
+        self._loop = asyncio.get_running_loop()
+        self._gaps, self._gap_ns = host.draws("gaps"), host.params["gap_ns"]
+        self._kinds, self._types = host.draws("types"), host.params["types"]
+        self._number = _resume_at(host)
+        self._due_ns = host.now_ns()
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight: set[asyncio.Task[None]] = set()
 
-async def _offer(host: Host, bus: EventBus, payload: dict[str, Any]) -> None:
-    event_type = payload["type"]
-    with host.log.operation("publish", key=payload["key"], type=event_type, digest=digest(payload)) as operation:
-        operation.result = {"id": await bus.publish_event(event_type, payload)}
+    def begin(self) -> None:
+        """Offer the next event, and set the timer for the one after it."""
+        payload = _payload(self._host, self._number, self._kinds.choice(self._types))
+        self._in_flight.add(self._loop.create_task(self._offer(payload)))
+        self._number += 1
+        self._due_ns += self._gap_ns // 2 + self._gaps.below(self._gap_ns + 1)
+        self._timer = self._loop.call_later(as_seconds(max(0, self._due_ns - self._host.now_ns())), self.begin)
+
+    async def end(self) -> None:
+        """Offer no more; return when those in flight have."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+
+    async def _offer(self, payload: dict[str, Any]) -> None:
+        event_type = payload["type"]
+        with self._host.log.operation(
+            "publish", key=payload["key"], type=event_type, digest=digest(payload)
+        ) as operation:
+            operation.result = {"id": await self._bus.publish_event(event_type, payload)}
+        task = asyncio.current_task()
+        assert task is not None
+        self._in_flight.discard(task)
 
 
 def _payload(host: Host, number: int, event_type: str) -> dict[str, Any]:

@@ -168,9 +168,7 @@ class Endpoint:
             return
         loop = network.loop
         now = loop.now
-        when = now + delay
-        when = max(when, self.free_at)
-        self.free_at = when
+        self.free_at = when = max(now + delay, self.free_at)
         network.note_segment(link, now, when, item, size)
         loop.after_kernel(when, self.peer.arrive, item)
         if link.back.cut and not self.acked_late:
@@ -189,8 +187,12 @@ class Endpoint:
                 return
             self.received.append(item)
             self.received_bytes += len(item)
-            if self.reader is not None and not self.fired:
-                self.fire(self.reader)
+            reader = self.reader
+            if reader is not None and not self.fired and self.host.parked is None:
+                self.fired = True
+                loop = self.network.loop
+                loop._ready.append(reader)
+                loop.polled.append(self)
         elif item is WINDOW_UPDATE:
             peer = self.peer
             self.unread -= peer.credit
