@@ -124,7 +124,9 @@ def _chart(chart: Chart, timeline: Timeline, x: Scale) -> Drawing:
     parts = [_axis(x, TOP, bottom), *_value_axis(y)]
     for at, band in enumerate(timeline.bands[:LANES_MAX]):
         parts += _band(band, at, x, TOP, PLOT_HEIGHT)
-        parts.append(element("text", _band_name(band, at, x), x=x.at(band.start_s) + 4, y=TOP - 5, class_="label"))
+        later = [other.start_s for other in timeline.bands[:LANES_MAX] if other.start_s > band.start_s]
+        name = _band_name(band, at, x, min(later, default=None))
+        parts.append(element("text", name, x=x.at(band.start_s) + 4, y=TOP - 5, class_="label"))
     centres = [x.at((at + 0.5) * timeline.bucket_s) for at in range(len(chart.series[0].high))]
     for at, series in enumerate(chart.series):
         parts += _line(series, at, centres, y)
@@ -216,8 +218,10 @@ def _band(band: Band, at: int, x: Scale, top: float, height: float) -> Iterable[
     yield element("path", d=edges, class_="edge")
 
 
-def _band_name(band: Band, at: int, x: Scale) -> str:
-    width = (RIGHT if band.end_s is None else x.at(band.end_s)) - x.at(band.start_s)
+def _band_name(band: Band, at: int, x: Scale, next_s: float | None) -> str:
+    """The band's name as far as there is room for it: up to its end, or to where the next one begins."""
+    end = RIGHT if band.end_s is None else x.at(band.end_s)
+    width = (end if next_s is None else min(end, x.at(next_s))) - x.at(band.start_s)
     full = f"F{at + 1} {band.label}" + (" (never healed)" if band.end_s is None else "")
     return full if len(full) * _CHARACTER < width else f"F{at + 1}"
 
