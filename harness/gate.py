@@ -3,15 +3,14 @@
 A flawed variant that nobody catches leaves its invariant unproven, so the gate is INCONCLUSIVE, like a need unmet.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from platform import platform, python_version
 from typing import Final
 
 from harness import __version__
 from harness.campaign import Done, Hunt, Job, Single, Twice
+from harness.provenance import provenance
 from harness.runner import Order
 from harness.scenario import Scenario
 from harness.targets import choose, for_ports
@@ -116,11 +115,7 @@ def session(done: Done, *, command: Sequence[str], started_utc: str) -> Session:
         runs=done.runs,
         flawed=done.flawed,
         skipped=done.skipped,
-        environment={
-            "python": python_version(),
-            "platform": platform(),
-            "implementation": sys.implementation.name,
-        },
+        environment=provenance(done.runs, Path.cwd()),
     )
 
 
