@@ -238,6 +238,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                         "host": host,
                     }
                 )
+        # An error's traceback leads back to this frame (3.12 and later): it may not lead on to the task that failed.
+        handle = callback = owner = None
 
     def _pause(self) -> None:
         """Do what is due every so many steps: hash the trace, collect garbage, look at the budget."""
