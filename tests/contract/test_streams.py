@@ -211,14 +211,16 @@ def test_a_port_serves_once(run: Run) -> None:
 
 
 def test_an_address_that_is_not_ours_cannot_be_bound(run: Run) -> None:
-    """EADDRNOTAVAIL."""
+    """EADDRNOTAVAIL; from 3.13 on asyncio passes over such an address, and says that none was left."""
 
     async def program() -> int | None:
-        with pytest.raises(OSError, match="cannot assign requested address") as caught:
+        text = "could not bind on any address" if passed_over else "cannot assign requested address"
+        with pytest.raises(OSError, match=text) as caught:
             await asyncio.get_running_loop().create_server(asyncio.Protocol, "192.0.2.1", 0)
         return caught.value.errno
 
-    assert run(program) == errno.EADDRNOTAVAIL
+    passed_over = sys.version_info >= (3, 13)
+    assert run(program) == (None if passed_over else errno.EADDRNOTAVAIL)
 
 
 def test_unknown_names_do_not_resolve(run: Run) -> None:

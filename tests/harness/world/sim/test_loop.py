@@ -176,7 +176,7 @@ def test_nothing_is_left_for_the_next_run(simulate: Simulate) -> None:
     ended: list[str] = []
     kept: list[Any] = []
 
-    async def lingers(name: str) -> None:
+    async def lingers(name: str, *_held: Any) -> None:
         try:
             await asyncio.sleep(1000)
         finally:
@@ -190,7 +190,7 @@ def test_nothing_is_left_for_the_next_run(simulate: Simulate) -> None:
                 ended.append("not yet")
 
     async def serves() -> None:
-        await (await asyncio.start_server(lambda r, w: lingers("handler"), None, 80)).serve_forever()
+        await (await asyncio.start_server(lambda *streams: lingers("handler", *streams), None, 80)).serve_forever()
 
     async def director(world: SimWorld) -> None:
         for name in ("dead", "off", "frozen", "alive"):
