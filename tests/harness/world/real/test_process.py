@@ -67,7 +67,7 @@ class Victim:
         self.record = Path(told["record"])
         self.started = {pid: status.start for pid in told["pids"] if (status := living(pid))}
         assert len(self.started) == len(told["pids"]) == 5
-        assert set(self.started) <= set(marked(self.run_id))
+        wait_until(lambda: set(self.started) <= set(marked(self.run_id)))  # those amid an exec show no environment
 
     def left(self) -> list[int]:
         """Return what is still alive of all that it started, its guard included."""
@@ -267,7 +267,9 @@ async def test_a_run_inside_a_run_has_a_guard_of_its_own(monkeypatch: pytest.Mon
     run = process.Run()
     run.open()
     child = await run.spawn(SLEEPER, name="x")
-    assert marked(run.id) == [child.pid]
+    # A process that is turning into another program shows no environment for a moment.
+    wait_until(lambda: marked(run.id) == [child.pid])
+    wait_until(lambda: bool(psutil.Process(run.guard_pid).environ()))
     assert run.guard_pid not in marked("an.outer.run")
     await run.close()
 
