@@ -13,10 +13,12 @@ unread data resets. A reset that is lost is not sent again.
 import errno
 import socket
 from collections import deque
+from heapq import heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.units import SECOND
 from harness.world.sim.links import LOST, Link
+from harness.world.sim.trace import SEGMENT
 
 if TYPE_CHECKING:
     import asyncio
@@ -160,17 +162,29 @@ class Endpoint:
             self.held.append(item)
             return
         link = self.link
-        network = self.network
         delay = link.fate(size)
         if delay == LOST:
             if item is not RST:
                 self.hold(item)
             return
+        network = self.network
         loop = network.loop
         now = loop.now
-        self.free_at = when = max(now + delay, self.free_at)
-        network.note_segment(link, now, when, item, size)
-        loop.after_kernel(when, self.peer.arrive, item)
+        when = now + delay
+        if when < self.free_at:
+            when = self.free_at
+        else:
+            self.free_at = when
+        trace = loop.trace
+        if item.__class__ is bytes and trace.rows is None:  # what `note_segment` does, without the call
+            network.segments += 1
+            buffer = trace.buffer
+            buffer += SEGMENT(b"D", now, when, link.source_code, link.destination_code, size)
+            buffer += item
+        else:
+            network.note_segment(link, now, when, item, size)
+        loop.sequence = sequence = loop.sequence + 1
+        heappush(loop.heap, (when, sequence, self.peer.arrive, item))
         if link.back.cut and not self.acked_late:
             self.acked_late = True
             self.since = now

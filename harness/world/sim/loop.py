@@ -19,6 +19,7 @@ from harness.world.sim.handles import SimHandle
 from harness.world.sim.schedule import Schedule
 from harness.world.sim.sockets import SimSocket
 from harness.world.sim.trace import Trace
+from harness.world.sim.transport import SimTransport
 from harness.world.sim.user_socket import UserSocket
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class SimLoop(ClockworkLoop):
         return sock
 
     def _make_socket_transport(self, sock: Any, protocol: Any, waiter: Any = None, **more: Any) -> Any:
-        transport = cast("Any", super())._make_socket_transport(self.network.own(sock), protocol, waiter, **more)
+        transport = SimTransport(self, self.network.own(sock), protocol, waiter, **more)
         transport._extra["socket"] = UserSocket(transport._sock)
         return transport
 
