@@ -7,7 +7,7 @@ carries a key of the harness's own; a restarted publisher goes on after the high
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -74,9 +74,11 @@ def _open(host: Host) -> EventBus:
 
 
 def _handler(host: Host, group: str) -> Handler:
+    observe = host.log.observe
+
     async def handle(event: Delivered) -> None:
         payload = event.payload
-        host.log.observe(
+        observe(
             "deliver",
             group=group,
             key=payload.get("key"),
@@ -97,16 +99,18 @@ class _Offers:
         self._loop = asyncio.get_running_loop()
         self._gaps, self._gap_ns = host.draws("gaps"), host.params["gap_ns"]
         self._kinds, self._types = host.draws("types"), host.params["types"]
+        self._payload = _payloads(host.name, host.params["pad_bytes"])
         self._number = _resume_at(host)
         self._due_ns = host.now_ns()
         self._timer: asyncio.TimerHandle | None = None
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
 
     def begin(self) -> None:
         """Offer the next event, and set the timer for the one after it."""
-        payload = _payload(self._host, self._number, self._kinds.choice(self._types))
-        self._in_flight.add(self._loop.create_task(self._offer(payload)))
-        self._number += 1
+        number = self._number
+        event_type = self._kinds.choice(self._types)
+        self._in_flight[number] = self._loop.create_task(self._offer(number, event_type))
+        self._number = number + 1
         self._due_ns += self._gap_ns // 2 + self._gaps.below(self._gap_ns + 1)
         self._timer = self._loop.call_later(as_seconds(max(0, self._due_ns - self._host.now_ns())), self.begin)
 
@@ -114,30 +118,33 @@ class _Offers:
         """Offer no more; return when those in flight have."""
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
 
-    async def _offer(self, payload: dict[str, Any]) -> None:
-        event_type = payload["type"]
+    async def _offer(self, number: int, event_type: str) -> None:
+        payload = self._payload(number, event_type)
         with self._host.log.operation(
             "publish", key=payload["key"], type=event_type, digest=digest(payload)
         ) as operation:
             operation.result = {"id": await self._bus.publish_event(event_type, payload)}
-        task = asyncio.current_task()
-        assert task is not None
-        self._in_flight.discard(task)
+        del self._in_flight[number]
 
 
-def _payload(host: Host, number: int, event_type: str) -> dict[str, Any]:
-    """Return an event with what breaks sloppy encoders: large integers, decimals, text beyond ASCII, nesting."""
-    return {
-        "key": f"{host.name}-{number:06d}",
-        "type": event_type,
-        "order_id": (1 << 53) + number,
-        "price": f"{number % 997}.{number % 100:02d}",
-        "note": 'Köln \N{SNOWMAN} "quoted" \\ \n',
-        "legs": [{"qty": 0.1 * (number % 7), "open": number % 2 == 0}, None],
-        "pad": "x" * host.params["pad_bytes"],
-    }
+def _payloads(name: str, pad_bytes: int) -> Callable[[int, str], dict[str, Any]]:
+    """Return a maker of events with what breaks sloppy encoders: large integers, decimals, non-ASCII text, nesting."""
+    prefix, pad = f"{name}-", "x" * pad_bytes
+
+    def payload(number: int, event_type: str) -> dict[str, Any]:
+        return {
+            "key": f"{prefix}{number:06d}",
+            "type": event_type,
+            "order_id": (1 << 53) + number,
+            "price": f"{number % 997}.{number % 100:02d}",
+            "note": 'Köln \N{SNOWMAN} "quoted" \\ \n',
+            "legs": [{"qty": 0.1 * (number % 7), "open": number % 2 == 0}, None],
+            "pad": pad,
+        }
+
+    return payload
 
 
 def _resume_at(host: Host) -> int:

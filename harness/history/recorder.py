@@ -1,7 +1,7 @@
 """How events get into a history: a `Sink` takes them, an `OperationLog` is the handle a host program holds."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Protocol
 
 from harness.history.events import Event, Fail, Fields, Info, Invoke, Observation, Ok
@@ -27,22 +27,49 @@ class Operation:
 
     def ok(self, **value: object) -> None:
         """It took effect."""
-        self._complete(Ok, value)
+        self.complete(Ok, value)
 
     def fail(self, error: str) -> None:
         """It did not take effect, for certain."""
-        self._complete(Fail, error)
+        self.complete(Fail, error)
 
     def info(self, error: str) -> None:
         """Nobody knows whether it took effect."""
-        self._complete(Info, error)
+        self.complete(Info, error)
 
-    def _complete(self, kind: type[Ok] | type[Fail] | type[Info], outcome: object) -> None:
+    def complete(self, kind: type[Ok] | type[Fail] | type[Info], outcome: object) -> None:
+        """Record this completion, unless there was one."""
         if self._done:
             return
         self._done = True
         log = self._log
         log.sink.record(kind(log.now_ns(), log.actor, log.incarnation, self.number, outcome))  # type: ignore[arg-type]
+
+
+class _Block:
+    """The `with` block of one operation. A class, as a generator costs three calls more, and this is a hot path."""
+
+    __slots__ = ("_log", "_name", "_operation", "_refused", "_value")
+
+    def __init__(self, log: "OperationLog", name: str, refused: tuple[type[Exception], ...], value: Fields) -> None:
+        self._log = log
+        self._name = name
+        self._refused = refused
+        self._value = value
+
+    def __enter__(self) -> Operation:
+        self._operation = operation = self._log.begin(self._name, self._value)
+        return operation
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        operation = self._operation
+        if error is None:
+            operation.complete(Ok, operation.result)
+            return True
+        operation.complete(Fail if isinstance(error, self._refused) else Info, _describe(error))
+        return isinstance(error, Exception)
 
 
 class OperationLog:
@@ -59,31 +86,21 @@ class OperationLog:
 
     def invoke(self, name: str, /, **value: object) -> Operation:
         """Record that an operation begins."""
+        return self.begin(name, value)
+
+    def begin(self, name: str, value: Fields) -> Operation:
+        """Like `invoke`; takes the value as a dict, which it keeps."""
         number = self._next
-        self._next += 1
+        self._next = number + 1
         self.sink.record(Invoke(self.now_ns(), self.actor, self.incarnation, number, name, value))
         return Operation(self, number)
 
-    @contextmanager
-    def operation(
-        self, name: str, /, *, refused: tuple[type[Exception], ...] = (), **value: object
-    ) -> Iterator[Operation]:
+    def operation(self, name: str, /, *, refused: tuple[type[Exception], ...] = (), **value: object) -> _Block:
         """Run one operation: `Ok` with `op.result` if the block ends, `Fail` on a `refused` error, else `Info`.
 
         The error is recorded and swallowed, so that a workload goes on; cancellation is recorded and passed on.
         """
-        op = self.invoke(name, **value)
-        try:
-            yield op
-        except refused as error:
-            op.fail(_describe(error))
-        except Exception as error:  # noqa: BLE001 - whatever the target raises is an outcome, not our failure
-            op.info(_describe(error))
-        except BaseException as error:
-            op.info(_describe(error))
-            raise
-        else:
-            op.ok(**op.result)
+        return _Block(self, name, refused, value)
 
     def observe(self, name: str, /, **value: object) -> None:
         """Record something seen."""
