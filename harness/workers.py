@@ -5,6 +5,8 @@ named, and there is no public way to end a busy worker. Here each worker has a p
 
 Nothing outlives its parent: a worker leaves when the parent ends it, and also, by watching the parent's sentinel, when
 the parent is killed. Ctrl-C reaches a terminal's whole process group; workers ignore it, the parent decides.
+That holds from a worker's first moment: it is started with the signals held back, and hears of them once it knows what
+to do.
 """
 
 import multiprocessing
@@ -12,8 +14,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Final, Generic, TypeVar, cast
@@ -24,6 +28,7 @@ R = TypeVar("R")
 _LEAVE_S_MAX: Final = 2.0
 """How long a worker may take to unwind (remove its temporary files) before it is killed."""
 
+_HELD: Final = (signal.SIGINT, signal.SIGTERM)
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 
@@ -145,8 +150,20 @@ def _idle(crew: list[_Worker[T, R]], work: Callable[[T], R]) -> _Worker[T, R]:
             return worker
         if worker.piece is None:
             crew.remove(worker)
-    crew.append(_Worker(work))
+    with _signals_held():
+        crew.append(_Worker(work))
     return crew[-1]
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Have interrupts wait, so that none meets a process half started; a process started meanwhile inherits that."""
+    resource_tracker.ensure_running()  # else the first process would start it, and that lets the signals go
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: "Connection[object, object]", work: Callable[[object], object]) -> None:
@@ -178,6 +195,7 @@ def _leave_with_parent() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     parent = multiprocessing.parent_process()
     assert parent is not None
     pause = threading.Lock()

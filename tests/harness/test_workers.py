@@ -166,3 +166,40 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert [mark.exists() for mark in marks] == [False, True]
+
+
+STARTING = """
+import operator, os, sys, time
+from pathlib import Path
+
+if __name__ == "__main__":
+    from harness.workers import spread
+    try:
+        list(spread([1], operator.neg, workers=1, may_start=lambda: True, began=lambda _: None))
+    except KeyboardInterrupt:
+        print("interrupted")
+else:
+    Path("starting").write_text(str(os.getpid()))
+    while not Path("go").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_an_interrupt_while_a_worker_starts_is_the_parents_alone(tmp_path: Path) -> None:
+    """Ctrl-C that comes while a worker still imports: the parent ends both, and the worker has no traceback to show."""
+    (tmp_path / "starting.py").write_text(STARTING)
+    parent = subprocess.Popen(
+        [sys.executable, "starting.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: (tmp_path / "starting").exists() and (tmp_path / "starting").read_text() != "")
+    worker = int((tmp_path / "starting").read_text())
+    os.killpg(parent.pid, signal.SIGINT)
+    (tmp_path / "go").touch()
+
+    assert parent.communicate(timeout=20) == ("interrupted\n", "")
+    assert not psutil.pid_exists(worker)
