@@ -162,10 +162,14 @@ class EventBusV2:
                 `BufferUnavailableError`, `BufferSupersededError`). It is not acked; it may still appear in the stream.
 
         """
-        if self._lane is None:
+        lane = self._lane
+        if lane is None:
             raise BusClosedError("the event bus is not open")
         check_event_type(event_type)
-        return await self._lane.publish(event_type, encode_payload(payload, self._options.max_payload_bytes))
+        encoded = encode_payload(payload, self._options.max_payload_bytes)
+        if lane.is_full:
+            await lane.admission()
+        return await lane.submit(event_type, encoded)
 
     async def subscribe(self, group: str, event_types: Sequence[str], handler: Handler) -> None:
         """Deliver every event of these types to `handler`, as a member of that consumer group, until closed.

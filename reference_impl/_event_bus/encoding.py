@@ -21,6 +21,8 @@ MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 EXEC = b"*1\r\n$4\r\nEXEC\r\n"
 EVENT_TYPE_BYTES_MAX = 256
 
+_FIELDS = [b"event_id", b"payload", b"timestamp"]
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
 
@@ -142,18 +144,23 @@ def decode_entry(stream: str, fields: Sequence[bytes]) -> DeliveredEvent:
 
     """
     try:
-        values = dict(zip(fields[::2], fields[1::2], strict=True))
-        payload = _decode_payload(values[b"payload"])
-        event_id, timestamp = values[b"event_id"].decode(), float(values[b"timestamp"])
+        if fields[::2] != _FIELDS:
+            fields = _in_our_order(fields)
+        _, event_id, _, encoded, _, timestamp = fields
+        try:
+            payload = _decode(encoded)
+        except msgspec.DecodeError:  # not written by this encoder: `json` takes more
+            payload = json.loads(encoded)
+        event_type = stream.removeprefix(STREAM_PREFIX)
+        event = DeliveredEvent(event_id.decode(), event_type, payload, float(timestamp))
     except (KeyError, ValueError) as error:
         raise ValueError(f"not an event: {error!r}") from error
     if not isinstance(payload, dict):
         raise ValueError("not an event: its payload is not an object")  # noqa: TRY004 - the data is wrong, not the code
-    return DeliveredEvent(event_id, stream.removeprefix(STREAM_PREFIX), payload, timestamp)
+    return event
 
 
-def _decode_payload(encoded: bytes) -> object:
-    try:
-        return _decode(encoded)
-    except msgspec.DecodeError:  # not written by this encoder: `json` takes more
-        return json.loads(encoded)
+def _in_our_order(fields: Sequence[bytes]) -> Sequence[bytes]:
+    """Pick ours from fields in another order, or among others."""
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    return [part for name in _FIELDS for part in (name, values[name])]

@@ -47,7 +47,7 @@ class Slot:
 
     __slots__ = ("done", "event", "since")
 
-    def __init__(self, event: Event, done: "asyncio.Future[None]", since: float) -> None:
+    def __init__(self, event: Event, done: "asyncio.Future[str]", since: float) -> None:
         self.event = event
         self.done = done
         self.since = since
@@ -75,6 +75,7 @@ class Lane:
         self.last_used = 0.0
         self.spilled = False
         self._options = options
+        self._waiting_max = options.max_waiting
         self._xadd = xadd
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Slot] = deque()
@@ -92,27 +93,29 @@ class Lane:
         self._producer, self._epoch = producer, epoch
         self._closed = False
 
-    async def publish(self, event_type: str, payload: str) -> str:
-        """Send one event through; return its id once it is acked.
+    @property
+    def is_full(self) -> bool:
+        """Whether the next event has to wait for `admission`."""
+        return len(self._waiting) >= self._waiting_max
+
+    def submit(self, event_type: str, payload: str) -> "asyncio.Future[str]":
+        """Put one event in line; the future has its id once it is acked, or a `BufferRefusedError`.
+
+        A future rather than a coroutine: every frame between a caller and its ack costs each publish.
 
         Raises:
             BusClosedError: The lane takes no events.
-            PublishTimeoutError: There was no place for it in time.
-            BufferRefusedError: Neither Redis nor the buffer took it.
 
         """
         if self._closed:
             raise BusClosedError("the event bus is not open")
-        if len(self._waiting) >= self._options.max_waiting:
-            await self._admission()
         self._seq += 1
         event = Event(format_event_id(self._producer, self._epoch, self._seq), event_type, payload, time.time())
-        slot = Slot(event, self._loop.create_future(), self._loop.time())
-        self._waiting.append(slot)
+        done: asyncio.Future[str] = self._loop.create_future()
+        self._waiting.append(Slot(event, done, self._loop.time()))
         if not self._busy:
             self.turn()
-        await slot.done
-        return event.event_id
+        return done
 
     def turn(self) -> None:
         """Start on what waits, if nothing is in hand and the mode allows it."""
@@ -253,7 +256,16 @@ class Lane:
 
     # -- to the callers
 
-    async def _admission(self) -> None:
+    async def admission(self) -> None:
+        """Wait for a place in line.
+
+        Raises:
+            BusClosedError: The lane takes no events.
+            PublishTimeoutError: There was no place in time.
+
+        """
+        if self._closed:
+            raise BusClosedError("the event bus is not open")
         place = self._loop.create_future()
         self._admissions.append(place)
         try:
@@ -267,7 +279,7 @@ class Lane:
     def _ack(self, batch: Sequence[Slot]) -> None:
         for slot in batch:
             if not slot.done.done():
-                slot.done.set_result(None)
+                slot.done.set_result(slot.event.event_id)
 
     def _after(self) -> None:
         """A group is done: go on with the next, let callers in, tell who waits for this moment."""

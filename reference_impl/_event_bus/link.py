@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import hiredis
@@ -60,12 +61,14 @@ class Address:
         return made
 
 
-@dataclass(slots=True)
 class _Request:
-    missing: int
-    deadline: float
-    done: OnReplies
-    replies: list[Reply] = field(default_factory=list)
+    __slots__ = ("count", "deadline", "done", "replies")
+
+    def __init__(self, count: int, deadline: float, done: OnReplies) -> None:
+        self.count = count
+        self.deadline = deadline
+        self.done = done
+        self.replies: list[Reply] = []
 
 
 class Link(asyncio.Protocol):
@@ -140,25 +143,11 @@ class Link(asyncio.Protocol):
             self._watch = self._loop.call_at(request.deadline, self._check_deadline)
         self._transport.write(packed)
 
-    async def ask(self, packed: bytes, replies: int, limit: float) -> Sequence[Reply]:
-        """Send commands and wait for their replies.
-
-        Raises:
-            LinkError: The link was lost before all of them came.
-
-        """
+    def ask(self, packed: bytes, replies: int, limit: float) -> "asyncio.Future[Sequence[Reply]]":
+        """Send commands; the future has their replies, or a `LinkError` if the link was lost first."""
         answer: asyncio.Future[Sequence[Reply]] = self._loop.create_future()
-
-        def done(result: Sequence[Reply] | LinkError) -> None:
-            if answer.done():
-                return
-            if isinstance(result, LinkError):
-                answer.set_exception(result)
-            else:
-                answer.set_result(result)
-
-        self.request(packed, replies, limit, done)
-        return await answer
+        self.request(packed, replies, limit, partial(_settle, answer))
+        return answer
 
     def abort(self, cause: str) -> None:
         """Drop the link now, unsent bytes and all; everything unanswered fails."""
@@ -188,14 +177,14 @@ class Link(asyncio.Protocol):
         try:
             parser.feed(data)
             while (reply := parser.gets()) is not _INCOMPLETE:
-                if not self._requests:
+                requests = self._requests  # another one after an abort
+                if not requests:
                     self.abort("a reply without a request")
                     return
-                request = self._requests[0]
+                request = requests[0]
                 request.replies.append(reply)
-                request.missing -= 1
-                if not request.missing:
-                    self._requests.popleft()
+                if len(request.replies) == request.count:
+                    requests.popleft()
                     request.done(request.replies)
         except hiredis.ProtocolError as error:
             self.abort(f"not a Redis server: {error}")
@@ -216,6 +205,15 @@ class Link(asyncio.Protocol):
             self.abort("no reply in time")
         else:
             self._watch = self._loop.call_at(deadline, self._check_deadline)
+
+
+def _settle(answer: "asyncio.Future[Sequence[Reply]]", result: Sequence[Reply] | LinkError) -> None:
+    if answer.done():  # whoever asked was cancelled
+        return
+    if isinstance(result, LinkError):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
 
 
 def _is_alive(connection: AbstractConnection) -> bool:

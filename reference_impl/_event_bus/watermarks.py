@@ -13,6 +13,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,13 +64,13 @@ class WatermarkFile:
         """Return the marks of a group."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._load, group)
 
-    async def save(self, marks: Sequence[Mark]) -> None:
+    def save(self, marks: Sequence[Mark]) -> "asyncio.Future[None]":
         """Commit marks, together with what others want committed before the thread gets to it."""
         saver: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._due.append((marks, saver))
         if not self._saving:
             self._begin()
-        await saver
+        return saver
 
     def _begin(self) -> None:
         self._saving = True
@@ -139,7 +140,7 @@ class WatermarkFile:
             return
         db = self._open()
         if len(marks) <= len(_SAVE_SEVERAL):  # a statement alone is its own transaction
-            db.execute(_SAVE_SEVERAL[len(marks) - 1], [value for mark in marks for value in mark])
+            db.execute(_SAVE_SEVERAL[len(marks) - 1], list(chain.from_iterable(marks)))
             return
         db.execute("BEGIN IMMEDIATE")
         try:
