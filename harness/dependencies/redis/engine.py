@@ -124,7 +124,9 @@ class Engine:
         except ReplyError as problem:
             reply = resp.error(problem.text)
         if self.keyspace.touched:
-            self._settle(session.db, argv, now_ns, reply)
+            if command.unstable:
+                self.effect = resolved_effect(argv, self.keyspace.now_ms, reply)
+            self._settle(session.db, argv, now_ns)
         return reply
 
     def replay(self, time_ns: int, database: int, argv: list[bytes]) -> None:
@@ -156,15 +158,12 @@ class Engine:
                 " are allowed in this context"
             )
 
-    def _settle(self, db: KeyDatabase, argv: list[bytes], now_ns: int, reply: bytes) -> None:
-        keyspace = self.keyspace
-        keyspace.touched = False
+    def _settle(self, db: KeyDatabase, argv: list[bytes], now_ns: int) -> None:
+        self.keyspace.touched = False
         effect = self.effect
         self.effect = None
         if self.logging:
-            if effect is None:
-                effect = resolved_effect(argv, keyspace.now_ms, reply) if argv[0].lower() in UNSTABLE else argv
-            self.state.record(now_ns, db.number, effect)
+            self.state.record(now_ns, db.number, argv if effect is None else effect)
 
     def _serve_blocked(self, now_ns: int) -> None:
         ready = self.keyspace.ready
@@ -188,7 +187,7 @@ class Engine:
         except ReplyError as problem:
             reply = resp.error(problem.text)
         if self.keyspace.touched:
-            self._settle(blocked.db, blocked.argv, now_ns, reply or b"")
+            self._settle(blocked.db, blocked.argv, now_ns)
         if reply is not None:
             session.answer_blocked(reply)
 
@@ -219,7 +218,7 @@ def _command_table(bridge: Bridge) -> dict[bytes, Command]:
         signature = bridge.signature(text)
         if signature is not None and "valkey" in signature.server_types:
             handler = _fake_handler(bridge, text)
-            table[name] = Command(text, info[1], handler, writes=b"write" in info[2])
+            table[name] = Command(text, info[1], handler, writes=b"write" in info[2], unstable=name in UNSTABLE)
         elif info[9] and any(bridge.signature(sub[0].decode().replace("|", " ")) for sub in info[9]):
             table[name] = Command(text, -2, _container_handler(bridge, text))
     for command in _own_commands():

@@ -31,12 +31,14 @@ def require_group(db: KeyDatabase, key: bytes, name: bytes, where: str = "") -> 
 class GroupRead:
     """One client's XREADGROUP, checked and parsed; kept, since a consumer sends the same request over and over."""
 
-    __slots__ = ("after", "argv", "db", "options", "session")
+    __slots__ = ("_members", "_structure", "after", "argv", "db", "options", "session")
 
     def __init__(self, session: Session, argv: list[bytes]) -> None:
         self.session = session
         self.db = session.db
         self.argv = argv
+        self._members: list[tuple[bytes, StreamValue, Group, int]] = []
+        self._structure = -1  # of the keyspace, when `_members` was found; -1 if that may not be kept
         self.options = options = parse_read(argv, grouped=True)
         assert options.group is not None
         self.after: list[int] = []  # UNKNOWN stands for `>`, others ask for the consumer's own pending entries
@@ -53,43 +55,42 @@ class GroupRead:
             else:
                 self.after.append(parse_id(text))
 
-    def _groups(self) -> list[tuple[StreamValue, Group]]:
-        """Return the group at every key. Raises ReplyError when one is missing."""
-        stream_at, group_name = self.db.stream, self.options.group
-        assert group_name is not None
-        found: list[tuple[StreamValue, Group]] = []
-        for key in self.options.keys:
-            stream = stream_at(key)
-            group = stream.groups.get(group_name) if stream is not None else None
-            if stream is None or group is None:
-                raise _no_group(key, group_name, _IN_READ)
-            found.append((stream, group))
-        return found
+    def _find_members(self) -> None:
+        """Find the group at every key. Raises ReplyError when one is missing."""
+        self._structure = -1
+        db, group = self.db, self.options.group
+        assert group is not None
+        keys = self.options.keys
+        self._members = [
+            (key, *require_group(db, key, group, _IN_READ), last_seen)
+            for key, last_seen in zip(keys, self.after, strict=True)
+        ]
+        if not any(map(db.expires, keys)):
+            self._structure = self.session.engine.keyspace.structure
 
     def attempt(self) -> bytes | None:
         """Deliver what is there and return the reply; None when there is nothing. Raises ReplyError."""
-        db, options, session = self.db, self.options, self.session
-        now_ms = session.engine.keyspace.now_ms
+        options, session = self.options, self.session
+        keyspace = session.engine.keyspace
+        if self._structure != keyspace.structure:
+            self._find_members()  # all of them are there, or nothing is delivered
+        now_ms = keyspace.now_ms
         name = options.consumer
         found: list[tuple[bytes, list[bytes]]] = []
-        index = -1
-        for stream, group in self._groups():  # all of them are there, or nothing is delivered
-            index += 1
+        for key, stream, group, last_seen in self._members:
             consumer = group.consumers.get(name)
             if consumer is None:
                 consumer = group.add_consumer(name, now_ms)
-                db.note_change(options.keys[index])
+                self.db.note_change(key)
             else:
                 consumer.seen_ms = now_ms
-            last_seen = self.after[index]
             if last_seen != UNKNOWN:
-                entries = _history(session, stream, group, options, last_seen)
-                found.append((options.keys[index], entries))
+                found.append((key, _history(session, stream, group, options, last_seen)))
             elif stream.last_id > group.last_id:
                 entries = stream.read_new(group, consumer, options.count, now_ms, keep_pending=options.keep_pending)
                 if entries:
-                    found.append((options.keys[index], entries))
-                    db.note_change(options.keys[index])
+                    found.append((key, entries))
+                    self.db.note_change(key)
         return read_reply(session, found) if found else None
 
 

@@ -57,7 +57,12 @@ class KeyDatabase(Database):
         pass  # fakeredis resets it at construction; the keyspace's clock is the only one
 
     def notify_watch(self, key: bytes) -> None:
-        """Note that a key was written in a way that clients may be waiting for."""
+        """Note that a key was written, perhaps replaced or removed, in a way that clients may be waiting for."""
+        self._keyspace.structure += 1
+        self.note_entry(key)
+
+    def note_entry(self, key: bytes) -> None:
+        """Note that a stream got an entry: clients may be waiting for it, but what is at the key is what was there."""
         if self.waiters:
             self._keyspace.ready.append((self, key))
         self.note_change(key)
@@ -90,6 +95,10 @@ class KeyDatabase(Database):
         item = self.get(key)
         value = None if item is None else item.value
         return value if type(value) is StreamValue else None
+
+    def expires(self, key: bytes) -> bool:
+        """Whether the key, which is there, will vanish by itself."""
+        return self._dict[key].expireat is not None
 
     def create_stream(self, key: bytes, stream: StreamValue) -> StreamValue:
         """Put a new stream at a free key and return it."""
@@ -136,6 +145,7 @@ class Keyspace(FakeServer):
         self.now_ns = 0
         self.now_ms = 0
         self.touched = False
+        self.structure = 0  # grows whenever a key's value, its expiry or a group may have gone or been replaced
         self.ready: list[tuple[KeyDatabase, bytes]] = []
         self.dbs: Any = _Databases(self)
 

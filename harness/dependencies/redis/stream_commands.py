@@ -1,6 +1,8 @@
 """Commands that change streams: XADD, XTRIM, XDEL, XSETID."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from harness.dependencies.redis import resp
@@ -12,6 +14,8 @@ from harness.dependencies.redis.session import Session
 from harness.dependencies.redis.stream_ids import SEQ_BITS, SEQ_MAX, make_id, parse_id
 from harness.dependencies.redis.streams import Stream
 
+_ID_WITHIN: Final = 10
+"""Behind all its options, the id of an XADD stands within so many words."""
 _SMALL_ID: Final = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 
 
@@ -35,7 +39,7 @@ class Trim:
         return stream.trim_below(self.min_id, approximate=self.approximate, limit=limit)
 
 
-def _parse_trim(argv: list[bytes], position: int, trim: Trim | None) -> tuple[int, Trim]:
+def _parse_trim(argv: Sequence[bytes], position: int, trim: Trim | None) -> tuple[int, Trim]:
     """Parse `MAXLEN|MINID [=|~] threshold` at that position; return the position behind it."""
     if trim is not None and (trim.maxlen is not None or trim.min_id is not None):
         raise ReplyError("ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
@@ -56,7 +60,7 @@ def _parse_trim(argv: list[bytes], position: int, trim: Trim | None) -> tuple[in
     return position + 1, trim
 
 
-def _parse_limit(argv: list[bytes], position: int, trim: Trim | None) -> tuple[int, Trim]:
+def _parse_limit(argv: Sequence[bytes], position: int, trim: Trim | None) -> tuple[int, Trim]:
     if position + 1 >= len(argv):
         raise ReplyError(SYNTAX_ERROR)
     trim = trim or Trim()
@@ -66,39 +70,57 @@ def _parse_limit(argv: list[bytes], position: int, trim: Trim | None) -> tuple[i
     return position + 2, trim
 
 
-def _check_trim(trim: Trim | None) -> None:
-    if trim is None:
-        return
+def _check_trim(trim: Trim) -> None:
     if trim.limit is not None and trim.maxlen is None and trim.min_id is None:
         raise ReplyError("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
     if trim.limit is not None and not trim.approximate:
         raise ReplyError("ERR syntax error, LIMIT cannot be used without the special ~ option")
 
 
-def xadd(session: Session, argv: list[bytes]) -> bytes:
-    """XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value ..."""
-    position = 2
+def _add_options(argv: list[bytes]) -> tuple[int, Trim | None, bool]:
+    """Parse XADD's options; return where the id stands, how to trim, and whether to create the stream."""
+    try:
+        star = argv.index(b"*", 2, _ID_WITHIN)
+    except ValueError:
+        position, trim, create = _parse_add_options(argv[2:])
+    else:
+        position, trim, create = _known_add_options(tuple(argv[2 : star + 1]))
+    return position + 2, trim, create
+
+
+def _parse_add_options(words: Sequence[bytes]) -> tuple[int, Trim | None, bool]:
+    position = 0
     trim: Trim | None = None
     create = True
-    while argv[position] != b"*":
-        option = argv[position].lower()
+    while words[position] != b"*":
+        option = words[position].lower()
         if option in {b"maxlen", b"minid"}:
-            position, trim = _parse_trim(argv, position, trim)
+            position, trim = _parse_trim(words, position, trim)
         elif option == b"limit":
-            position, trim = _parse_limit(argv, position, trim)
+            position, trim = _parse_limit(words, position, trim)
         elif option == b"nomkstream":
             create = False
             position += 1
         else:
             break
-        if position >= len(argv):
+        if position >= len(words):
             raise wrong_arity("xadd")
+    return position, trim, create
+
+
+_known_add_options = lru_cache(maxsize=64)(_parse_add_options)  # a producer sends the same ones over and over
+
+
+def xadd(session: Session, argv: list[bytes]) -> bytes:
+    """XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value ..."""
+    position, trim, create = _add_options(argv)
     id_text = argv[position]
     wanted = None if id_text == b"*" else _parse_new_id(id_text)
     fields = len(argv) - position - 1
     if fields < 2 or fields % 2:  # noqa: PLR2004 - at least one field and its value
         raise wrong_arity("xadd")
-    _check_trim(trim)
+    if trim is not None:
+        _check_trim(trim)
     key = argv[1]
     db = session.db
     stream = db.stream(key)
@@ -111,7 +133,7 @@ def xadd(session: Session, argv: list[bytes]) -> bytes:
         db.create_stream(key, target)
     if trim is not None:
         trim.apply(target)
-    db.notify_watch(key)
+    db.note_entry(key)
     effect = argv.copy()
     effect[position] = text
     session.engine.effect = effect
@@ -155,9 +177,9 @@ def xtrim(session: Session, argv: list[bytes]) -> bytes:
             position, trim = _parse_limit(argv, position, trim)
         else:
             raise ReplyError(SYNTAX_ERROR)
-    _check_trim(trim)
     if trim is None:
         raise ReplyError("ERR syntax error, XTRIM must be called with a trimming strategy")
+    _check_trim(trim)
     stream = session.db.stream(argv[1])
     if stream is None:
         return resp.SMALL[0]
