@@ -174,10 +174,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     from harness.workers import spread
-    try:
-        list(spread([1], operator.neg, workers=1, may_start=lambda: True, began=lambda _: None))
-    except KeyboardInterrupt:
-        print("interrupted")
+    print(list(spread([1], operator.neg, workers=1, may_start=lambda: True, began=lambda _: None)))
 else:
     Path("starting").write_text(str(os.getpid()))
     while not Path("go").exists():
@@ -186,7 +183,7 @@ else:
 
 
 def test_an_interrupt_while_a_worker_starts_is_the_parents_alone(tmp_path: Path) -> None:
-    """Ctrl-C that comes while a worker still imports: the parent ends both, and the worker has no traceback to show."""
+    """A worker that still imports neither dies of Ctrl-C nor shows a traceback: it is the parent that decides."""
     (tmp_path / "starting.py").write_text(STARTING)
     parent = subprocess.Popen(
         [sys.executable, "starting.py"],
@@ -194,12 +191,9 @@ def test_an_interrupt_while_a_worker_starts_is_the_parents_alone(tmp_path: Path)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
     wait_until(lambda: (tmp_path / "starting").exists() and (tmp_path / "starting").read_text() != "")
-    worker = int((tmp_path / "starting").read_text())
-    os.killpg(parent.pid, signal.SIGINT)
+    os.kill(int((tmp_path / "starting").read_text()), signal.SIGINT)
     (tmp_path / "go").touch()
 
-    assert parent.communicate(timeout=20) == ("interrupted\n", "")
-    assert not psutil.pid_exists(worker)
+    assert parent.communicate(timeout=20) == ("[(1, -1)]\n", "")
