@@ -6,10 +6,12 @@ Each test is a program that runs once on asyncio's own loop over real sockets of
 import asyncio
 import contextlib
 import errno
+import inspect
 import socket
 import ssl
 import struct
 import sys
+from asyncio import selector_events
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,33 @@ def test_a_server_is_reachable_however_its_address_is_written(run: Run, host: st
         return line
 
     assert run(program) == b"hello\n"
+
+
+def test_writing_to_a_lost_connection(run: Run) -> None:
+    """`write` is silent and `drain` tells; `writelines` is the same, where asyncio does not trip (cpython#136234)."""
+
+    async def program() -> list[str]:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(handle, LOCAL, 0)
+        seen = []
+        for name, data in (("write", b"x"), ("writelines", [b"x", b"y"])):
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+            writer.transport.abort()
+            await writer.wait_closed()
+            try:
+                getattr(writer, name)(data)
+                await writer.drain()
+            except (OSError, AttributeError) as error:
+                seen.append(type(error).__name__)
+        server.close()
+        return seen
+
+    source = inspect.getsource(selector_events._SelectorSocketTransport.writelines)
+    trips = "_write_ready" in source and "_conn_lost" not in source
+    assert run(program) == ["ConnectionResetError", "AttributeError" if trips else "ConnectionResetError"]
 
 
 def test_a_port_serves_once(run: Run) -> None:

@@ -1,6 +1,8 @@
 """redis-py's asyncio client against the simulated Redis."""
 
 import asyncio
+import inspect
+from asyncio import selector_events
 
 import pytest
 import redis.asyncio as redis
@@ -10,6 +12,11 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from harness.dependencies.redis.engine import Engine
 from harness.dependencies.redis.protocol import listen
 from harness.dependencies.redis.state import RedisState
+
+_writelines = selector_events._SelectorSocketTransport.writelines
+WRITELINES_BREAKS = "_write_ready" in (source := inspect.getsource(_writelines)) and "_conn_lost" not in source
+"""asyncio since 3.12, until python/cpython#136234: to a lost connection it is an AttributeError, in the real world too
+(tests/contract/test_streams.py), which redis-py neither translates nor retries."""
 
 
 def redis_server(lab):
@@ -102,9 +109,12 @@ def test_a_reset_and_a_refusal_are_connection_errors(simulate):
                 assert await db.ping()
                 lab.kill()
                 await asyncio.sleep(1)
-                for text in ("Error 104 while writing", "Connect call failed"):
+                dead = (redis.ConnectionError, "Error 104 while writing")
+                if WRITELINES_BREAKS:
+                    dead = (AttributeError, "_add_writer")
+                for kind, text in (dead, (redis.ConnectionError, "Connect call failed")):
                     began = lab.now()
-                    with pytest.raises(redis.ConnectionError, match=text):
+                    with pytest.raises(kind, match=text):
                         await db.ping()
                     lab.note(round(lab.now() - began, 6))
 
@@ -130,6 +140,9 @@ def test_retries_bridge_a_restart(simulate):
                 await db.ping()
                 lab.note("before")
                 await asyncio.sleep(1)
+                if WRITELINES_BREAKS:
+                    with pytest.raises(AttributeError, match="_add_writer"):
+                        await db.ping()
                 assert await db.ping()
                 lab.note("after")
 
