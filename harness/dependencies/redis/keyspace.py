@@ -61,6 +61,13 @@ class KeyDatabase(Database):
         self._keyspace.structure += 1
         self.note_entry(key)
 
+    def swap(self, other: Database) -> None:
+        """Exchange all keys with another database; fakeredis itself would tell only of keys that it knows watched."""
+        super().swap(other)
+        for key in dict.fromkeys((*self, *other)):  # a set would wake clients in an order of its own
+            self.notify_watch(key)
+            other.notify_watch(key)
+
     def note_entry(self, key: bytes) -> None:
         """Note that a stream got an entry: clients may be waiting for it, but what is at the key is what was there."""
         if self.waiters:

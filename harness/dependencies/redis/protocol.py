@@ -77,7 +77,8 @@ class RedisProtocol(asyncio.Protocol):
         if session is None or session.blocked is not None or session.closing:
             return
         execute = self._engine.execute
-        following = self._parser.next
+        parser = self._parser
+        following = parser.next
         self._out = out = []
         try:
             while session.blocked is None and not session.closing:
@@ -85,13 +86,15 @@ class RedisProtocol(asyncio.Protocol):
                 if request is None:
                     break
                 out.append(execute(session, request))
+                if not parser.waiting:
+                    break
         except resp.ProtocolError as problem:
             out.append(resp.error(f"ERR Protocol error: {problem}"))
             session.closing = True
         self._out = None
         reply = out[0] if len(out) == 1 else b"".join(out)
-        if reply:
-            self.send(reply)
+        if reply and self._transport is not None:
+            self._transport.write(reply)
         if session.closing:
             self.close()
 

@@ -124,7 +124,7 @@ class RequestParser:
         if self._strict:
             return
         # hiredis takes simple strings for bulk strings, and makes room for as many arguments as are announced.
-        seam = self._tail + data
+        seam = self._tail + data if self._tail else data
         self._tail = seam[-_SEAM_BYTES:]
         if b"\r\n+" in seam or _HUGE_COUNT.search(seam) or (len(chunks) == 1 and data[:1] != b"*"):
             self._strict = True

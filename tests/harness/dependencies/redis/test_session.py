@@ -107,3 +107,63 @@ def test_a_wait_without_a_timeout_outlasts_an_old_timer(timers):
     client.wait(3)
     client.session.forget()
     assert timers.set == 0
+
+
+class Commands(NoOutlet):
+    """One client of an engine that others use too; what it is sent later is kept."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.got = []
+        self.session = engine.connect(self)
+
+    def send(self, data):
+        self.got.append(data)
+
+    def do(self, *words):
+        return self.engine.execute(self.session, [word.encode() for word in words])
+
+
+READ = ("XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", "b", ">", ">")
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        ([("XGROUP", "DESTROY", "b", "g")], b"-NOGROUP"),
+        ([("XGROUP", "DESTROY", "b", "g"), ("XGROUP", "CREATE", "b", "g", "0")], b"*1\r\n*2\r\n$1\r\nb"),
+        ([("DEL", "b")], b"-NOGROUP"),
+        ([("SET", "b", "x")], b"-WRONGTYPE"),
+        ([("COPY", "a", "b", "REPLACE"), ("XADD", "b", "9-9", "k", "v")], b"*1\r\n*2\r\n$1\r\nb"),
+        ([("RENAME", "b", "z")], b"-NOGROUP"),
+        ([("SWAPDB", "0", "1")], b"-NOGROUP"),
+        ([("FLUSHALL",)], b"-NOGROUP"),
+        ([("PEXPIREAT", "b", "1")], b"-NOGROUP"),
+        ([("XGROUP", "DELCONSUMER", "b", "g", "c"), ("XADD", "b", "2-0", "k", "v")], b"*1\r\n*2\r\n$1\r\nb"),
+    ],
+)
+def test_a_read_that_is_repeated_sees_what_became_of_its_groups(change, answer):
+    """What a reader found of its groups last time is not used once a group or a key was removed or replaced."""
+    engine = Engine(RedisState(now_ns=lambda: SECOND))
+    client, other = Commands(engine), Commands(engine)
+    for key in ("a", "b"):
+        other.do("XGROUP", "CREATE", key, "g", "0", "MKSTREAM")
+    other.do("XADD", "b", "1-0", "k", "v")
+    assert client.do(*READ).startswith(b"*1\r\n*2\r\n$1\r\nb")
+    assert client.do(*READ) == b"*-1\r\n"
+    for words in change:
+        assert not other.do(*words).startswith(b"-")
+    assert client.do(*READ).startswith(answer)
+
+
+def test_a_stream_that_expires_ends_a_repeated_read():
+    """A reader that found its groups while a key was to expire notices when it has."""
+    now_ns = SECOND
+    engine = Engine(RedisState(now_ns=lambda: now_ns))
+    client = Commands(engine)
+    for key in ("a", "b"):
+        client.do("XGROUP", "CREATE", key, "g", "0", "MKSTREAM")
+    client.do("PEXPIRE", "b", "500")
+    assert client.do(*READ) == b"*-1\r\n"
+    now_ns += SECOND
+    assert client.do(*READ).startswith(b"-NOGROUP")

@@ -58,6 +58,7 @@ COMMANDS = st.sampled_from(
         ("BLPOP", "l", "0.1"),
         ("LPOP", "l"),
         ("DEL", "k", "l"),
+        ("SWAPDB", "0", "1"),
         ("COPY", "h", "h2"),
         ("RENAME", "s", "t"),
         ("SELECT", "1"),
