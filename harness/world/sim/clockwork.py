@@ -221,7 +221,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                 continue
             callback = handle._callback
             owner = getattr(callback, "__self__", None)
-            buffer += STEP(host.code, owner.sim_number if owner.__class__ is SimTask else 0)
+            buffer += STEP(host.code, owner.sim_number) if owner.__class__ is SimTask else host.plain_step
             if trace.rows is not None:
                 trace.row(self.now, f"step {host.label} {_name_of(callback, owner)}")
             self.steps += 1

@@ -104,7 +104,7 @@ class Machines:
 
     def wall_ns(self) -> int:
         """The wall clock of the current host."""
-        return EPOCH_NS + self._loop.now + self._machines[self._current().machine].clock_offset_ns
+        return EPOCH_NS + self._loop.now + HOST.get(self.harness).clock_offset_ns
 
     def dice(self) -> random.Random:
         """Return the entropy of the current host's current incarnation."""
@@ -182,8 +182,9 @@ class Machines:
     def _new_life(self, machine: SimMachine) -> Incarnation:
         machine.count += 1
         self._lives += 1
-        machine.life = Incarnation(machine.name, machine.count, self._lives)
-        return machine.life
+        machine.life = life = Incarnation(machine.name, machine.count, self._lives)
+        life.clock_offset_ns = machine.clock_offset_ns
+        return life
 
     def declare(self, name: str) -> None:
         """Give a machine its address and disk before it is booted."""
@@ -214,7 +215,10 @@ class Machines:
 
     def set_clock_offset(self, name: str, offset_ns: int) -> None:
         """Let the machine's wall clock be off by so much from now on."""
-        self._machine(name).clock_offset_ns = offset_ns
+        machine = self._machine(name)
+        machine.clock_offset_ns = offset_ns
+        if machine.life is not None:
+            machine.life.clock_offset_ns = offset_ns
         self._trace.note(self._loop.now, f"clock {name} {offset_ns}")
 
     def boot(self, name: str, program: Callable[..., Awaitable[Any]], *args: Any) -> asyncio.Task[Any]:

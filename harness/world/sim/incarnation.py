@@ -7,6 +7,8 @@ before each step: a host that is frozen or dead has a `parked` list, and its ste
 import contextvars
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.world.sim.trace import STEP
+
 if TYPE_CHECKING:
     import asyncio
     import random
@@ -15,17 +17,33 @@ if TYPE_CHECKING:
 class Incarnation:
     """One start of one machine.
 
-    `code` is unique within a run and goes into the trace. `parked` is None while the host runs; otherwise it
-    collects, in order, the steps that it may not take. `kept` holds what must not be garbage collected although
-    nobody will ever use it again: collecting a dead host's coroutine would run its finally blocks.
+    `code` is unique within a run and goes into the trace; `plain_step` is the trace of a step that is no task's.
+    `parked` is None while the host runs; otherwise it collects, in order, the steps that it may not take.
+    `kept` holds what must not be garbage collected although nobody will ever use it again: collecting a dead host's
+    coroutine would run its finally blocks.
     """
 
-    __slots__ = ("alive", "code", "context", "kept", "label", "machine", "number", "own_dice", "parked", "stopping")
+    __slots__ = (
+        "alive",
+        "clock_offset_ns",
+        "code",
+        "context",
+        "kept",
+        "label",
+        "machine",
+        "number",
+        "own_dice",
+        "parked",
+        "plain_step",
+        "stopping",
+    )
 
     def __init__(self, machine: str, number: int, code: int) -> None:
         self.machine = machine
         self.number = number
         self.code = code
+        self.plain_step = STEP(code, 0)
+        self.clock_offset_ns = 0
         self.label = f"{machine}#{number}"
         self.alive = True
         self.parked: list[asyncio.Handle] | None = None

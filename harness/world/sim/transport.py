@@ -1,9 +1,9 @@
 """asyncio's stream transport, with a short way for what nearly always happens to a simulated socket.
 
 Sending takes everything at once while the window has room, and reading takes one segment that arrived as it is. Both
-then need none of the buffers and retries that asyncio has for real sockets, which cost more than the rest of a segment's
-journey. Whatever else happens (a full window, a reset, the end of the stream, BufferedProtocol) goes asyncio's own way,
-so programs meet the same exceptions in the same order.
+then need none of the buffers and retries that asyncio has for real sockets, which cost as much as the rest of a
+segment's journey. Whatever else happens (a full window, a reset, the end of the stream, BufferedProtocol) goes
+asyncio's own way, so programs meet the same exceptions in the same order.
 """
 
 from asyncio import selector_events
