@@ -65,8 +65,7 @@ class Opened:
     tail_run_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
+class Appended(NamedTuple):
     """What one commit did: `accepted` events from the front of the group are in, the ids in `dropped` were given up."""
 
     accepted: int

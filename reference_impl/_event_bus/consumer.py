@@ -188,8 +188,7 @@ class Subscription:
             for stream, entries in found:
                 if entries:
                     name, xack = self._places[stream]
-                    for entry_id, fields in entries:
-                        await self._deliver(link, marks, name, entry_id, fields, claimed=claimed)
+                    await self._handle(link, marks, name, entries, claimed=claimed)
                     acks.append(xack([entry_id for entry_id, _ in entries]))
         finally:
             changed = marks.changed()
@@ -198,36 +197,40 @@ class Subscription:
                 marks.saved()
         return acks
 
-    async def _deliver(
+    async def _handle(
         self,
         link: Link,
         marks: Watermarks,
         stream: str,
-        entry_id: bytes,
-        fields: Sequence[bytes] | None,
+        entries: Sequence[tuple[bytes, Sequence[bytes] | None]],
         *,
         claimed: bool,
     ) -> None:
-        if fields is None:  # trimmed away while it was pending
-            return
-        try:
-            event = decode_entry(stream, fields)
-            key = parse_event_id(event.event_id)
-        except ValueError as error:
-            await self._give_up(link, stream, entry_id, fields, str(error))
-            return
-        # An entry taken over may be older than the mark and still be new to this group.
-        known = event.event_id in self._recent if claimed else marks.is_duplicate(key, event.event_type)
-        if known:
-            self._counters.duplicates_dropped += 1
-            return
-        reason = await self._handling.deliver(event)
-        if reason is not None:
-            await self._give_up(link, stream, entry_id, fields, reason)
-        marks.handled(key, event.event_type)
-        self._recent[event.event_id] = None
-        if len(self._recent) > _RECENT_MAX:
-            del self._recent[next(iter(self._recent))]
+        """Have the entries of one stream handled, one after the other."""
+        begin, recent = self._handling.begin, self._recent
+        for entry_id, fields in entries:
+            if fields is None:  # trimmed away while it was pending
+                continue
+            try:
+                event = decode_entry(stream, fields)
+                event_id, event_type = event.event_id, event.event_type
+                key = parse_event_id(event_id)
+            except ValueError as error:
+                await self._give_up(link, stream, entry_id, fields, str(error))
+                continue
+            # An entry taken over may be older than the mark and still be new to this group.
+            if event_id in recent if claimed else marks.is_duplicate(key, event_type):
+                self._counters.duplicates_dropped += 1
+                continue
+            unfinished = begin(event)
+            if unfinished is not None:
+                reason = await unfinished
+                if reason is not None:
+                    await self._give_up(link, stream, entry_id, fields, reason)
+            marks.handled(key, event_type)
+            recent[event_id] = None
+            if len(recent) > _RECENT_MAX:
+                del recent[next(iter(recent))]
 
     async def _give_up(self, link: Link, stream: str, entry_id: bytes, fields: Sequence[bytes], reason: str) -> None:
         """Put an entry into the dead-letter stream; it stays pending until that is confirmed."""

@@ -19,6 +19,12 @@ class TimeLimit:
         self._deadline = 0.0
         self._cancelling = 0
         self._expired = False
+        self._began: float | None = None
+
+    def since(self, began: float) -> "TimeLimit":
+        """Have the next use count from `began` (loop time): its body was begun before it was entered."""
+        self._began = began
+        return self
 
     def __enter__(self) -> None:
         """Begin."""
@@ -28,7 +34,8 @@ class TimeLimit:
         loop = self._loop or task.get_loop()
         self._loop = loop
         self._cancelling = task.cancelling()
-        self._deadline = loop.time() + self._seconds
+        began, self._began = self._began, None
+        self._deadline = (loop.time() if began is None else began) + self._seconds
         if self._timer is None:
             self._timer = loop.call_at(self._deadline, self._look)
 

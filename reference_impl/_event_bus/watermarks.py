@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS watermark (
 ) WITHOUT ROWID;
 """
 _SAVE = "INSERT OR REPLACE INTO watermark VALUES (?, ?, ?, ?, ?)"
+_NOTHING = (-1, -1)  # below any (epoch, seq)
 _SAVE_SEVERAL = [_SAVE + ", (?, ?, ?, ?, ?)" * others for others in range(16)]
 
 
@@ -167,14 +168,13 @@ class Watermarks:
 
     def is_duplicate(self, key: EventKey, event_type: str) -> bool:
         """Whether this event was handled before."""
-        mark = self._marks.get((key.producer, event_type))
-        return mark is not None and (key.epoch, key.seq) <= mark
+        return key[1:] <= self._marks.get((key[0], event_type), _NOTHING)
 
     def handled(self, key: EventKey, event_type: str) -> None:
         """Raise the mark to this event."""
-        place = (key.producer, event_type)
-        if (key.epoch, key.seq) > self._marks.get(place, (-1, -1)):
-            self._marks[place] = (key.epoch, key.seq)
+        place, reached = (key[0], event_type), key[1:]
+        if reached > self._marks.get(place, _NOTHING):
+            self._marks[place] = reached
             self._changed[place] = None
 
     def changed(self) -> Sequence[Mark]:
