@@ -1,10 +1,9 @@
 """EB1 to EB7 of patch 1, as both event-bus scenarios state them, and the flawed variants that prove them."""
 
-from harness.invariants.recovery import recovers_within
-
 from harness.invariants.base import Invariant
 from harness.invariants.bounds import bounded, capacity
 from harness.invariants.delivery import delivered_once, no_acked_loss, no_phantoms, order_per_key
+from harness.invariants.recovery import recovers_within
 from harness.scenario import FlawedVariant
 from harness.units import ms, seconds
 

@@ -107,15 +107,6 @@ class FaultHealed(_Event, frozen=True, tag="fault_healed"):
 
 
 Event: TypeAlias = (
-    RunStarted
-    | RunEnded
-    | Invoke
-    | Ok
-    | Fail
-    | Info
-    | Observation
-    | HostChanged
-    | FaultBegan
-    | FaultHealed
+    RunStarted | RunEnded | Invoke | Ok | Fail | Info | Observation | HostChanged | FaultBegan | FaultHealed
 )
 Completion: TypeAlias = Ok | Fail | Info

@@ -69,9 +69,7 @@ class Store:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise HistoryError(f"{self.path}: JSON cannot hold an event of {event.actor}: {error}") from error
         if len(body) + _CRC_BYTES > LINE_BYTES_MAX:
-            raise HistoryError(
-                f"{self.path}: an event of {event.actor} takes {len(body)} bytes; keep values small"
-            )
+            raise HistoryError(f"{self.path}: an event of {event.actor} takes {len(body)} bytes; keep values small")
         self._crc = zlib.crc32(body, self._crc)
         self._file.write(body[:-1] + _CRC % self._crc)
 
@@ -103,9 +101,7 @@ class Store:
     def _encode(self, event: Event) -> bytes:
         try:
             return self._encoder.encode(event)
-        except (
-            UnicodeEncodeError
-        ):  # half a surrogate pair, as in the text of an error about an undecodable path
+        except UnicodeEncodeError:  # half a surrogate pair, as in the text of an error about an undecodable path
             return self._encoder.encode(_encodable(msgspec.to_builtins(event)))
 
 
@@ -166,16 +162,10 @@ def _check_head(line: bytes, path: Path) -> None:
     try:
         head = msgspec.json.decode(line, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        what = (
-            "is not a history"
-            if line.endswith(b"\n")
-            else "is not a history, or was cut within its first line"
-        )
+        what = "is not a history" if line.endswith(b"\n") else "is not a history, or was cut within its first line"
         raise HistoryError(f"{path}:1: {what}") from None
     if head.event != "run_started":
-        raise HistoryError(
-            f"{path}:1: is not a history: it begins with {head.event!r}, not with 'run_started'"
-        )
+        raise HistoryError(f"{path}:1: is not a history: it begins with {head.event!r}, not with 'run_started'")
     if head.schema != SCHEMA:
         raise HistoryError(f"{path}:1: has schema {head.schema}; this harness reads schema {SCHEMA}")
     if not line.endswith(b"\n"):

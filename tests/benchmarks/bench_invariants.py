@@ -92,5 +92,5 @@ def test_judging_takes_less_than_a_second(broken, tmp_path):
     found = {one.id for one in results if one.verdict is Outcome.VIOLATED}
     assert found == ({"EB1", "EB2", "EB6"} if broken else set())
     figures = f"store {min(storing):.2f} s, load {min(loading):.2f} s, judge {min(judging):.2f} s"
-    print(f"\n{len(recorded):,} events{', broken' if broken else ''}: {figures}")  # noqa: T201 - figures are its purpose
+    print(f"\n{len(recorded):,} events{', broken' if broken else ''}: {figures}")
     assert min(judging) < 1

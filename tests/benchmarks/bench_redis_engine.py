@@ -89,7 +89,7 @@ def test_cost_of_a_command(case):
     """A command costs microseconds, and as many at the end of a long stream as at its beginning."""
     requests, prepare, per_request, expected = CASES[case]
     cost_us, last = measure(requests, prepare, per_request)
-    print(f"\n{case}: {cost_us:.1f} us, {1e6 / cost_us:,.0f} commands/s")  # noqa: T201 - a benchmark reports
+    print(f"\n{case}: {cost_us:.1f} us, {1e6 / cost_us:,.0f} commands/s")
     assert not last.startswith(b"-")
     assert expected is None or last == expected
     assert cost_us < CEILING_US

@@ -34,7 +34,13 @@ def test_keys_and_their_order() -> None:
     assert list(run) == RUN_KEYS
     assert list(run["needs"][0]) == ["text", "met", "observed"]
     assert list(run["faults"][0]) == ["name", "mode", "on", "start_s", "end_s", "bit", "evidence"]
-    assert list(run["invariants"][0]) == ["id", "name", "verdict", "observed", "limit", "unit"] + [
+    assert list(run["invariants"][0]) == [
+        "id",
+        "name",
+        "verdict",
+        "observed",
+        "limit",
+        "unit",
         "finding",
         "checked",
         "reason",
