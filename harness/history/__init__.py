@@ -1,1 +1,1 @@
-"""..."""
+"""What happened: typed events, how they are recorded, stored, and asked about."""
