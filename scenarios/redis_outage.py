@@ -50,6 +50,7 @@ SCENARIO = Scenario(
         flawed("ack_before_commit", "EB1"),
         flawed("no_dedupe_on_lost_reply", "EB4"),
         flawed("in_memory_buffer", "EB1"),
+        flawed("garbles_buffered_text", "EB3"),
         flawed("forgets_to_leave_fallback", "EB6"),
     ),
 )

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from reference_impl._event_bus.buffer import Buffer
+from reference_impl._event_bus.buffer import Appended, Buffer, Spill
 from reference_impl._event_bus.encoding import EventKey
 from reference_impl._event_bus.lane import Lane
 from reference_impl._event_bus.link import Link
+from reference_impl._event_bus.model import Event
 from reference_impl._event_bus.recovery import Recovery
 from reference_impl._event_bus.watermarks import Mark, Watermarks
 from reference_impl.event_bus import EventBusV2
@@ -29,6 +30,13 @@ class _DeletesAll(Buffer):
     def confirm(self, last_id: int) -> int:
         """Delete every row once the first batch is confirmed."""
         return super().confirm(max(last_id, 2**62))
+
+
+class _AsciiOnly(Buffer):
+    def append(self, events: Sequence[Event], spill: Spill | None) -> Appended:
+        """Store text as a database with the wrong character set does."""
+        lossy = [event._replace(payload=event.payload.encode("ascii", "replace").decode()) for event in events]
+        return super().append(lossy, spill)
 
 
 class _InMemory(Buffer):
@@ -104,6 +112,10 @@ class _DeletesAllBus(EventBusV2):
     buffer_type = _DeletesAll
 
 
+class _AsciiOnlyBus(EventBusV2):
+    buffer_type = _AsciiOnly
+
+
 class _InMemoryBus(EventBusV2):
     buffer_type = _InMemory
 
@@ -148,6 +160,7 @@ silent_overflow = _factory(_SilentBus)
 ack_before_commit = _factory(_WriteBehindBus)
 no_dedupe_on_lost_reply = _factory(_NoDedupeBus)
 in_memory_buffer = _factory(_InMemoryBus)
+garbles_buffered_text = _factory(_AsciiOnlyBus)
 forgets_to_leave_fallback = _factory(_StaysInFallbackBus)
 
 VARIANTS: Mapping[str, Factory] = MappingProxyType(
@@ -160,6 +173,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "ack_before_commit": ack_before_commit,
         "no_dedupe_on_lost_reply": no_dedupe_on_lost_reply,
         "in_memory_buffer": in_memory_buffer,
+        "garbles_buffered_text": garbles_buffered_text,
         "forgets_to_leave_fallback": forgets_to_leave_fallback,
     }
 )
