@@ -29,7 +29,7 @@ _SIM_WALL_S_MAX: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person may choose of a world: the Redis server of the real one (a path, a name on PATH, or a URL)."""
+    """What a person may choose of a world: the Redis server of the real one (a path, or a name on PATH)."""
 
     redis: str | None = None
 

@@ -22,7 +22,7 @@ def disks() -> Iterator[Path]:
     """Make a directory for the disks of one run; it is gone afterwards."""
     owner = psutil.Process()
     prefix = f"harness-sim-{os.getpid()}-{_started(owner)}-"
-    path = Path(tempfile.mkdtemp(prefix=prefix, dir=_place()))
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=place()))
     try:
         yield path
     finally:
@@ -32,7 +32,7 @@ def disks() -> Iterator[Path]:
 def abandoned() -> list[Path]:
     """Return the directories of this user whose process is gone."""
     found: list[Path] = []
-    for path in sorted(_place().glob("harness-sim-*")):
+    for path in sorted(place().glob("harness-sim-*")):
         named = _NAME.fullmatch(path.name)
         if named and path.is_dir() and path.stat().st_uid == os.getuid() and not _lives(int(named[1]), int(named[2])):
             found.append(path)
@@ -51,6 +51,7 @@ def _started(process: psutil.Process) -> int:
     return round(process.create_time() * 100)
 
 
-def _place() -> Path:
+def place() -> Path:
+    """Return the directory below which disks are made: in memory if that can be written, else the temporary one."""
     shared = Path("/dev/shm")  # noqa: S108 - a directory of our own with a random name is made below it
-    return shared if shared.is_dir() else Path(tempfile.gettempdir())
+    return shared if shared.is_dir() and os.access(shared, os.W_OK) else Path(tempfile.gettempdir())
