@@ -11,6 +11,9 @@ Observations that worlds make by themselves, from below the target, in the actor
   (by the peer). An observation that stands for several carries their `count`.
 - `unanswered` {connections, bytes}, actor = the dependency, made just before it is thawed: how many open connections
   hold how many bytes that it never read while frozen or hung. Bytes > 0 proves that somebody spoke into the void.
+- `toxic` {to, toxic, type, stream, ...counts}, actor = the host, made when something that was done to its link towards
+  the dependency `to` has ended: what it did to how many bytes and connections (`Active.effects` documents the counts;
+  a partition counts `held` bytes and the connection attempts it `lost`, a reset the connections it `reset`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +24,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from harness.history.events import Event
 from harness.history.recorder import OperationLog, Sink
 from harness.tape import Stream, Tape
+from harness.toxics.base import Direction, Toxic
 
 WorldKind: TypeAlias = Literal["sim", "real"]
 
@@ -103,6 +107,38 @@ class Dependency(Protocol):
         """End it for good, at the end of the run."""
 
 
+class Link(Protocol):
+    """The way from one host to one dependency, as faults see it. It exists before and after any one connection.
+
+    Toxics act on the bytes of its connections, those there are and those to come; connecting is not delayed by them.
+    Only `cut` and `refuse` act on connecting. Every method returns once the new condition is in force. Methods raise
+    `WorldError` where a world (a foreign proxy, say) cannot do what is asked.
+    """
+
+    async def add(
+        self, name: str, toxic: Toxic, *, stream: Direction, toxicity: float = 1.0, per_message: bool = False
+    ) -> None:
+        """Begin to do this to its bytes, after all that is done already. `name` is free on this link."""
+
+    async def remove(self, name: str) -> None:
+        """End it, after a `toxic` observation of its effects. What it held goes on its way."""
+
+    async def cut(self, stream: Direction | None) -> None:
+        """Partition, one way or (None) both: bytes that way stop, connecting gets no answer, nobody is told."""
+
+    async def heal(self) -> None:
+        """End the partition, after a `toxic` observation. Connections live on, and what was stopped arrives."""
+
+    async def refuse(self) -> None:
+        """Close every connection, and refuse new ones (ECONNREFUSED)."""
+
+    async def accept(self) -> None:
+        """End `refuse`."""
+
+    async def reset(self) -> None:
+        """Reset (RST) every connection there is now, at both ends; a `toxic` observation tells how many."""
+
+
 class World(Protocol):
     """A place where a scenario runs."""
 
@@ -121,6 +157,9 @@ class World(Protocol):
 
     def dependency(self, name: str) -> Any:
         """Return the control surface of a running dependency; each kind has its own."""
+
+    def link(self, host: str, dependency: str) -> Link:
+        """Return the link of a host towards a running dependency. Raises `WorldError` if there is none."""
 
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart, as a new incarnation) a host."""
