@@ -6,7 +6,7 @@ written as a *draw* and resolved from the tape into a *plan* before anything sta
 stored in the first line of its history, and the same for the same seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -49,16 +49,23 @@ def between(low_ns: int, high_ns: int) -> Between:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One entry of a schedule: a fault that holds from `start` for `duration`."""
+    """One entry of a schedule: from `start`, for `duration`, one of these faults holds, in one of its modes."""
 
     start: Span
     duration: Span
-    fault: Fault
+    faults: tuple[Fault, ...]
+
+    @property
+    def choices(self) -> tuple[tuple[Fault, str], ...]:
+        """Every fault with each of its modes, in order."""
+        return tuple((fault, mode) for fault in self.faults for mode in fault.modes)
 
 
-def during(start: Span, duration: Span, fault: Fault) -> Step:
-    """Return the step "from `start` on, for `duration`, this fault holds"."""
-    return Step(start=start, duration=duration, fault=fault)
+def during(start: Span, duration: Span, *faults: Fault) -> Step:
+    """Return the step "from `start` on, for `duration`, this fault holds"; of several, each run takes one."""
+    if not faults:
+        raise ValueError("a step of a schedule without a fault")
+    return Step(start=start, duration=duration, faults=faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,18 +167,23 @@ def plan(profile: Profile, tape: Tape) -> tuple[PlannedFault, ...]:
 
 def _planned(number: int, step: Step, tape: Tape) -> PlannedFault:
     start_ns = _resolve(step.start, tape, f"plan/{number}/start")
+    fault, mode = step.choices[_choose(step, tape, number)]
     return PlannedFault(
         number=number,
         start_ns=start_ns,
         end_ns=start_ns + _resolve(step.duration, tape, f"plan/{number}/duration"),
-        mode=step.fault.modes[_mode_index(step.fault.modes, tape, number)],
-        fault=step.fault,
+        mode=mode,
+        fault=fault,
     )
 
 
-def _mode_index(modes: Sequence[str], tape: Tape, number: int) -> int:
-    """Rotate through the modes over successive seeds, so that a handful of seeds has seen them all."""
-    return tape.stream(f"plan/{number}/mode").given(tape.seed % len(modes), len(modes))
+def _choose(step: Step, tape: Tape, number: int) -> int:
+    """Rotate through the choices over successive seeds, so that a handful of seeds has seen them all.
+
+    Steps with the same choices are at different ones: what takes the place of a fault is rarely the same fault.
+    """
+    count = len(step.choices)
+    return tape.stream(f"plan/{number}/mode").given((tape.seed + 5 * number) % count, count)
 
 
 def _resolve(span: Span, tape: Tape, label: str) -> int:

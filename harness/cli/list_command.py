@@ -39,7 +39,7 @@ def _fields(scenario: Scenario) -> dict[str, Any]:
         "patch": scenario.patch,
         "priority": scenario.priority,
         "ports": [f"{port}={factory}" for port, factory in scenario.ports.items()],
-        "faults": list(dict.fromkeys(f"{step.fault.name} ({mode})" for step in steps for mode in step.fault.modes)),
+        "faults": list(dict.fromkeys(f"{fault.name} ({mode})" for step in steps for fault, mode in step.choices)),
         "invariants": [f"{one.id} {one.name}" for one in scenario.invariants],
         "flawed": [one.label for one in scenario.flawed],
         "profiles": list(scenario.profiles),

@@ -1,7 +1,8 @@
 """Questions to a history. Each is answered from one index, built in one pass when it is first needed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
@@ -112,9 +113,9 @@ def observations(history: History, name: str) -> tuple[Observation, ...]:
 
 
 def fault_windows(history: History, name: str | None = None) -> tuple[FaultWindow, ...]:
-    """Return the faults in the order in which they began; only those of that name if one is given."""
+    """Return the faults in the order in which they began; or those whose name matches (`network.*`)."""
     faults = _index(history).faults
-    return faults if name is None else tuple(window for window in faults if window.name == name)
+    return faults if name is None else tuple(window for window in faults if fnmatchcase(window.name, name))
 
 
 def lifetimes(history: History) -> tuple[Lifetime, ...]:
@@ -122,17 +123,34 @@ def lifetimes(history: History) -> tuple[Lifetime, ...]:
     return _index(history).lifetimes
 
 
-def link_counts(history: History, window: FaultWindow | Window | None, to: str) -> dict[str, int]:
-    """Count what connections towards `to` met (connected, refused, unreachable, reset, closed), within a window."""
+def link_counts(
+    history: History, window: FaultWindow | Window | None, to: str, *, of: str | None = None
+) -> dict[str, int]:
+    """Count what connections towards `to` met (connected, refused, unreachable, reset, closed), within a window.
+
+    All hosts' connections, or those of one host.
+    """
     if isinstance(window, FaultWindow):
         window = (window.start_ns, window.end_ns)
     start_ns, end_ns = window or (0, None)
     counts: dict[str, int] = {}
     for link in observations(history, "link"):
         inside = start_ns <= link.time_ns and (end_ns is None or link.time_ns < end_ns)
-        if inside and link.value.get("to") == to:
+        if inside and link.value.get("to") == to and of in (None, link.actor):
             outcome = str(link.value.get("outcome"))
             counts[outcome] = counts.get(outcome, 0) + int(link.value.get("count", 1))
+    return counts
+
+
+def toxic_counts(history: History, window: FaultWindow, host: str, to: str, types: Collection[str]) -> dict[str, int]:
+    """Sum up the effects of toxics of these types on the link from `host` towards `to` that ended within the window."""
+    counts: dict[str, int] = {}
+    for toxic in observations(history, "toxic"):
+        inside = window.start_ns <= toxic.time_ns and (window.end_ns is None or toxic.time_ns <= window.end_ns)
+        if inside and toxic.actor == host and toxic.value.get("to") == to and toxic.value.get("type") in types:
+            for effect, count in toxic.value.items():
+                if isinstance(count, int) and count:
+                    counts[effect] = counts.get(effect, 0) + count
     return counts
 
 

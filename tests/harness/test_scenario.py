@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
+from harness.faults import process
 from harness.faults.base import WithoutEffect
 from harness.scenario import Between, FlawedVariant, between, during, plan
 from harness.tape import Tape
@@ -133,3 +134,25 @@ def test_a_fault_without_effect_has_the_plan_of_the_real_one(make_scenario, outa
     idle = replace(profile, schedule=(during(seconds(2), seconds(3), WithoutEffect(outage())),))
 
     assert [one.as_fields() for one in plan(profile, Tape(1))] == [one.as_fields() for one in plan(idle, Tape(1))]
+
+
+def test_a_step_with_several_faults_takes_each_of_them_in_turn(make_scenario):
+    """Successive seeds go through every fault in every mode; a run has one of them, by its own name."""
+    scenario = make_scenario()
+    step = during(seconds(1), seconds(2), process.kill("a"), process.freeze("a"), process.power_off("b"))
+    profile = replace(scenario.profile("full"), schedule=(step, step))
+
+    plans = [plan(profile, Tape(seed)) for seed in range(1, 4)]
+
+    assert {(first.fault.name, first.mode) for first, _ in plans} == {
+        ("process.kill", "sigkill"),
+        ("process.freeze", "sigstop"),
+        ("process.power_off", "power-off"),
+    }
+    assert all(first.fault.name != second.fault.name for first, second in plans)
+
+
+def test_a_step_without_a_fault_is_refused():
+    """It would claim a fault that nobody injects."""
+    with pytest.raises(ValueError, match="a step of a schedule without a fault"):
+        during(seconds(1), seconds(2))

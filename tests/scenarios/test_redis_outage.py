@@ -26,7 +26,7 @@ def without_effect(scenario: Scenario, fault: str) -> Scenario:
     """The same scenario, one of whose faults only claims to happen."""
     profile = scenario.profiles["short"]
     schedule = tuple(
-        replace(step, fault=WithoutEffect(step.fault)) if step.fault.name == fault else step
+        replace(step, faults=tuple(WithoutEffect(one) if one.name == fault else one for one in step.faults))
         for step in profile.schedule
     )
     return replace(scenario, profiles={"short": replace(profile, schedule=schedule)})

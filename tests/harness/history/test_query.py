@@ -31,6 +31,7 @@ from harness.history.query import (
     operations,
     parse_percentile,
     percentile,
+    toxic_counts,
 )
 
 HEADER = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "full", "sim", 7, {}, [])
@@ -112,6 +113,9 @@ def test_fault_windows():
     kill = FaultWindow(2, "process.kill", "sigkill", "p", 12, None)
     assert fault_windows(history) == (outage, kill)
     assert fault_windows(history, "process.kill") == (kill,)
+    assert fault_windows(history, "redis.*") == (outage,)
+    assert fault_windows(history, "*") == (outage, kill)
+    assert fault_windows(history, "redis") == ()
     assert [outage.holds_at(time) for time in (9, 10, 19, 20)] == [False, True, True, False]
     assert [kill.holds_at(time) for time in (11, 12, 999)] == [False, True, True]
 
@@ -135,6 +139,39 @@ def test_link_counts_by_window_and_destination():
     assert link_counts(history, (10, 20), "redis") == {"refused": 2, "reset": 1}
     assert link_counts(history, FaultWindow(1, "f", "", "x", 13, None), "redis") == {"reset": 1, "connected": 1}
     assert link_counts(history, (10, 20), "nowhere") == {}
+
+
+def test_link_counts_of_one_host():
+    """What another host met on its own link proves nothing about this one."""
+    history = of(
+        Observation(1, "p", 1, "link", {"to": "redis", "outcome": "refused"}),
+        Observation(2, "c", 1, "link", {"to": "redis", "outcome": "refused", "count": 4}),
+    )
+    assert link_counts(history, None, "redis") == {"refused": 5}
+    assert link_counts(history, None, "redis", of="p") == {"refused": 1}
+
+
+def test_toxic_counts_by_window_link_and_type():
+    """What ended within the window counts, its last instant included: a toxic is removed as its fault heals."""
+    history = of(
+        *(
+            Observation(
+                time, host, 1, "toxic", {"to": to, "toxic": "x", "type": kind, "stream": "upstream", "bytes": 5}
+            )
+            for time, host, to, kind in [
+                (9, "p", "redis", "latency"),
+                (10, "p", "redis", "latency"),
+                (20, "p", "redis", "bandwidth"),
+                (15, "c", "redis", "latency"),
+                (15, "p", "other", "latency"),
+                (21, "p", "redis", "latency"),
+            ]
+        )
+    )
+    window = FaultWindow(1, "network.latency", "latency", "p->redis", 10, 20)
+    assert toxic_counts(history, window, "p", "redis", {"latency"}) == {"bytes": 5}
+    assert toxic_counts(history, window, "p", "redis", {"latency", "bandwidth"}) == {"bytes": 10}
+    assert toxic_counts(history, window, "p", "redis", {"partition"}) == {}
 
 
 def test_lifetimes():
