@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.tape import Stream
+from harness.world.cfunction import Redirection
 from harness.world.sim.active import RUN
-from harness.world.sim.cfunction import Redirection
 
 if TYPE_CHECKING:
     from types import FrameType

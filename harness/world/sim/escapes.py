@@ -25,8 +25,8 @@ from types import FrameType
 from typing import Any, Final
 
 from harness.errors import EscapeError
+from harness.world.cfunction import Redirection
 from harness.world.sim.active import RUN
-from harness.world.sim.cfunction import Redirection
 from harness.world.sim.frames import blame
 
 _NETWORK: Final = "in the sim world connections go through the loop (asyncio streams, create_connection, create_server)"

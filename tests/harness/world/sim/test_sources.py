@@ -26,7 +26,7 @@ import pytest
 
 from harness.errors import WorldError
 from harness.world.sim import entropy
-from harness.world.sim.cfunction import Redirection
+from harness.world.cfunction import Redirection
 from harness.world.sim.sources import virtual
 
 bound_now = DateTime.now

@@ -110,7 +110,7 @@ class Redirection:
         replacement: Callable[[Callable[..., Any]], Callable[..., Any]],
     ) -> None:
         if not supported() or type(function) is not BuiltinFunctionType:
-            raise WorldError(f"the sim world needs CPython's usual builtins, and {function!r} is not one")
+            raise WorldError(f"clocks need CPython's usual builtins, and {function!r} is not one")
         self._function = function
         self._before = _Binding.from_buffer_copy(_Binding.from_address(id(function) + _BINDING_AT))
         real = _MethodDef.from_address(self._before.definition)
