@@ -6,7 +6,7 @@ from harness.invariants.needs import at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.event_bus_hosts import consumer, publisher
-from scenarios.event_bus_invariants import INVARIANTS, REFERENCE, flawed
+from scenarios.event_bus_invariants import REFERENCE, flawed, invariants
 
 SCENARIO = Scenario(
     name="redis-outage",
@@ -41,7 +41,7 @@ SCENARIO = Scenario(
             ),
         ),
     },
-    invariants=INVARIANTS,
+    invariants=invariants(recovers_after="redis.outage"),
     flawed=(
         flawed("planned", "EB1", "EB2", "EB4", "EB5", "EB6"),
         flawed("deletes_all_after_partial_resync", "EB1"),

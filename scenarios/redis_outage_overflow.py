@@ -5,7 +5,7 @@ from harness.invariants.needs import at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import seconds
 from scenarios.event_bus_hosts import consumer, publisher
-from scenarios.event_bus_invariants import INVARIANTS, REFERENCE, flawed
+from scenarios.event_bus_invariants import REFERENCE, flawed, invariants
 
 MODES = ("refuse", "crash", "hang")
 
@@ -30,6 +30,6 @@ SCENARIO = Scenario(
             needs=(at_least(10_500, "publish", outcome="ok", inside="redis.outage"),),
         ),
     },
-    invariants=INVARIANTS,
+    invariants=invariants(recovers_after="redis.outage"),
     flawed=(flawed("silent_overflow", "EB7"),),
 )

@@ -39,8 +39,9 @@ NEVER: Final = "never"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoversWithin:
-    """After each healed fault named `after`: backlog delivered, and direct publishing resumed, within `limit_ns`.
+    """After each healed fault that `after` matches: backlog delivered, direct publishing resumed, within `limit_ns`.
 
+    `after` is the name of a fault, or a pattern: `network.*`, or `*` for any fault.
     `prompt_ns` is how long a healthy bus may take from ack to delivery. Checked: recoveries seen.
     """
 
@@ -105,26 +106,26 @@ class RecoversWithin:
     def _why_unseen(self, history: History, recoveries: Sequence["_Recovery"]) -> str:
         healed = [window for window in fault_windows(history, self.after) if window.end_ns is not None]
         if not healed:
-            return f"no {self.after} was healed"
+            return f"no {_noun(self.after)} was healed"
         if not recoveries:
-            return f"no {self.after} was followed by {human(self.limit_ns)} undisturbed"
+            return f"no {_noun(self.after)} was followed by {human(self.limit_ns)} undisturbed"
         return f"nothing was published later than {human(self.limit_ns)} after the healing"
 
     def _explain(
         self, history: History, flow: FlowRecord, late: Sequence["_Late"], observed: float | str | None
     ) -> Finding:
-        limit = human(self.limit_ns)
+        limit, healed = human(self.limit_ns), _called(self.after)
         backlog = [one for one in late if not one.direct]
         parts = []
         if backlog:
             took = f"{observed:.3f} s" if isinstance(observed, float) else observed
             parts.append(
-                f"{counted(len(backlog), 'acked event')} not yet in every group {limit} after {self.after} healed "
+                f"{counted(len(backlog), 'acked event')} not yet in every group {limit} after {healed} healed "
                 f"(what was acked before took {took}, limit {limit})"
             )
         if len(backlog) < len(late):
             parts.append(
-                f"{counted(len(late) - len(backlog), 'event')} published more than {limit} after {self.after} healed, "
+                f"{counted(len(late) - len(backlog), 'event')} published more than {limit} after {healed} healed, "
                 f"and not in every group within {human(self.prompt_ns)} of the ack"
             )
         ordered = sorted(late, key=lambda one: one.by_ns)
@@ -241,6 +242,14 @@ def recovers_within(
 ) -> RecoversWithin:
     """Declare how soon after a fault of that name recovery is owed. Raises ValueError unless it exceeds 1 s."""
     statement = statement or (
-        f"backlog empty and direct publishing resumed <= {human(limit_ns)} after {after} is healed"
+        f"backlog empty and direct publishing resumed <= {human(limit_ns)} after {_called(after)} is healed"
     )
     return RecoversWithin(id=id, name=name, statement=statement, limit_ns=limit_ns, after=after, flow=flow)
+
+
+def _noun(pattern: str) -> str:
+    return "fault" if pattern == "*" else pattern
+
+
+def _called(pattern: str) -> str:
+    return "any fault" if pattern == "*" else pattern

@@ -167,3 +167,23 @@ def test_the_limit_must_exceed_the_grace():
     """Otherwise no backlog would be owed."""
     with pytest.raises(ValueError, match="limit"):
         recovers_within(seconds(1), after="x")
+
+
+@pytest.mark.parametrize(("after", "called"), [("*", "any fault"), ("network.*", "network.*")])
+def test_recovery_may_be_owed_after_any_fault(run, after, called):
+    """A pattern takes every fault that it matches, and the sentences say it in words."""
+    wanted = recovers_within(seconds(5), after=after)
+    history = run.groups("risk").fault(10, 20, name="network.latency").publish("old", 15, 15.1).end(40)
+
+    result = wanted.judge(history)
+
+    assert result.verdict is Outcome.VIOLATED
+    assert f"not yet in every group 5 s after {called} healed" in result.finding.sentence
+    assert f"<= 5 s after {called} is healed" in wanted.statement
+
+
+def test_no_fault_at_all_is_said_so(run):
+    """A pattern that matched nothing leaves recovery undecided."""
+    result = recovers_within(seconds(5), after="*").judge(run.groups("risk").end(40))
+
+    assert (result.verdict, result.reason) == (Outcome.INCONCLUSIVE, "no fault was healed")
