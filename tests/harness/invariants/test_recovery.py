@@ -184,6 +184,6 @@ def test_recovery_may_be_owed_after_any_fault(run, after, called):
 
 def test_no_fault_at_all_is_said_so(run):
     """A pattern that matched nothing leaves recovery undecided."""
-    result = recovers_within(seconds(5), after="*").judge(run.groups("risk").end(40))
+    result = judge(run.groups("risk").publish("a", 22, 22.1).deliver("a", 22.2).end(40), after="*")
 
     assert (result.verdict, result.reason) == (Outcome.INCONCLUSIVE, "no fault was healed")
