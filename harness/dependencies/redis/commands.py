@@ -26,9 +26,7 @@ class Command:
     arity: int
     run: Handler
     queued: bool = True  # inside MULTI it waits for EXEC
-    writes: bool = False
     while_subscribed: bool = False  # allowed on a RESP2 connection that is subscribed
-    connection: bool = False  # answered whatever condition the server is in
     unstable: bool = False  # run again, it could come out differently (effects.py)
 
     def check_arity(self, argv: list[bytes]) -> None:

@@ -98,7 +98,7 @@ def hello(session: Session, argv: list[bytes]) -> bytes:
         "proto": 3 if resp3 else 2,
         "id": session.client_id,
         "mode": "standalone",
-        "role": "master",
+        "role": "replica" if session.engine.refusal == "READONLY" else "master",
         "modules": [],
     }
     return resp.encode(facts, resp3=resp3)
@@ -271,7 +271,7 @@ def _unblock(session: Session, argv: list[bytes]) -> bytes:
     if target is None or target.blocked is None:
         return resp.SMALL[0]
     if how == b"error":
-        target.answer_blocked(resp.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+        target.answer_blocked(session.engine.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
     else:
         target.time_out()
     return resp.SMALL[1]
@@ -281,9 +281,9 @@ COMMANDS = (
     Command("ping", -1, ping, while_subscribed=True),
     Command("echo", 2, echo),
     Command("select", 2, select),
-    Command("auth", -2, auth, connection=True),
-    Command("hello", -1, hello, connection=True),
-    Command("reset", 1, reset, queued=False, while_subscribed=True, connection=True),
-    Command("quit", -1, leave, queued=False, while_subscribed=True, connection=True),
+    Command("auth", -2, auth),
+    Command("hello", -1, hello),
+    Command("reset", 1, reset, queued=False, while_subscribed=True),
+    Command("quit", -1, leave, queued=False, while_subscribed=True),
     Command("client", -2, client),
 )

@@ -8,6 +8,9 @@ from typing import Literal, Protocol, TypeAlias
 
 from harness.world.base import Dependency
 
+Refusal: TypeAlias = Literal["LOADING", "READONLY", "OOM", "NOAUTH"]
+"""Why a server answers errors: it loads its data, is a replica, has no memory left, or wants a password."""
+
 Keep: TypeAlias = Literal["all", "window", "nothing"]
 """What a restart finds: every write, all but those of the last second or so, or an empty server."""
 
@@ -33,8 +36,17 @@ class RedisControl(Dependency, Protocol):
     async def restart(self, *, keep: Keep) -> None:
         """Start the crashed server again, as a new incarnation with a new run id."""
 
-    async def reply_error(self, text: str | None) -> None:
-        """Answer commands with that error (`LOADING ...`, `READONLY ...`, `OOM ...`) from now on; None ends it.
+    async def refuse_commands(self, refusal: Refusal) -> None:
+        """Answer commands with that error from now on, for the reason that the error gives.
 
-        `READONLY`, `OOM`, `MISCONF` and `NOREPLICAS` meet writes only, as they do on a real server.
+        `OOM` hits commands that may take memory, `READONLY` those that write, `NOAUTH` and `LOADING` nearly all.
+        `READONLY` also sends blocked clients away, `NOAUTH` everybody (who comes back is not let in, also not with the
+        password of the URL), and `LOADING` is a SIGKILL and a restart with all that was persisted. One refusal at a
+        time; a crash ends it.
+        """
+
+    async def serve_commands(self) -> None:
+        """Serve again, after a `refused_commands` {refusal, count} observation of the errors given meanwhile.
+
+        The count is the server's own (`INFO errorstats`). Does nothing if nothing is refused.
         """

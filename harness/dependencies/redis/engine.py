@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fakeredis.model import get_all_commands_info
 
 from harness.dependencies.redis import (
+    admission,
     connection_commands,
     group_commands,
     pending_commands,
@@ -30,10 +31,10 @@ from harness.dependencies.redis.resp import ReplyError
 from harness.dependencies.redis.session import NoOutlet, Outlet, Session
 
 if TYPE_CHECKING:
+    from harness.dependencies.redis.control import Refusal
     from harness.dependencies.redis.state import RedisState
 
 _UNKNOWN_ARGUMENTS_SHOWN = 128
-_WRITE_REFUSALS = ("READONLY", "OOM", "MISCONF", "NOREPLICAS")
 
 
 class Engine:
@@ -47,7 +48,8 @@ class Engine:
         self.sessions: dict[int, Session] = {}
         self.pubsub = pubsub.PubSub()
         self.bridge = Bridge(self.keyspace)
-        self.reply_error: str | None = None
+        self.refusal: Refusal | None = None  # NOAUTH is not one: that is a password
+        self.errors: dict[str, int] = {}  # replies by error code
         self.commands_processed = 0
         self.connections_received = 0
         self.effect: list[bytes] | None = None
@@ -97,17 +99,17 @@ class Engine:
             if given != arity and (arity >= 0 or given < -arity):
                 raise wrong_arity(command.name)
             if (
-                self.reply_error is not None
+                self.refusal is not None
                 or session.queue is not None
                 or session.channels
                 or session.patterns
                 or not session.signed_in
             ):
-                self._check_allowed(session, command)
+                admission.check(session, command, argv)
         except ReplyError as problem:
             if session.queue is not None:
                 session.queue_failed = True
-            return resp.error(problem.text)
+            return self.error(admission.problem_shown(session, argv, problem.text))
         if session.queue is not None and command.queued:
             session.queue.append((command, argv))
             return resp.QUEUED
@@ -122,7 +124,7 @@ class Engine:
         try:
             reply = command.run(session, argv)
         except ReplyError as problem:
-            reply = resp.error(problem.text)
+            reply = self.error(problem.text)
         if self.keyspace.touched:
             if command.unstable:
                 self.effect = resolved_effect(argv, self.keyspace.now_ms, reply)
@@ -142,21 +144,11 @@ class Engine:
         self.logging = True
         self.keyspace.ready.clear()
 
-    def _check_allowed(self, session: Session, command: Command) -> None:
-        if session.queue is not None and command.name in {"multi", "watch"}:
-            raise ReplyError(f"ERR Command '{command.name}' not allowed inside a transaction")
-        if command.connection:
-            return
-        if not session.signed_in:
-            raise ReplyError("NOAUTH Authentication required.")
-        refusal = self.reply_error
-        if refusal is not None and (command.writes or not refusal.startswith(_WRITE_REFUSALS)):
-            raise ReplyError(refusal)
-        if (session.channels or session.patterns) and not session.resp3 and not command.while_subscribed:
-            raise ReplyError(
-                f"ERR Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET"
-                " are allowed in this context"
-            )
+    def error(self, text: str) -> bytes:
+        """Return an error reply, counted under its code as INFO errorstats has it."""
+        code = text.partition(" ")[0]
+        self.errors[code] = self.errors.get(code, 0) + 1
+        return resp.error(text)
 
     def _settle(self, db: KeyDatabase, argv: list[bytes], now_ns: int) -> None:
         self.keyspace.touched = False
@@ -185,7 +177,7 @@ class Engine:
         try:
             reply = blocked.attempt()
         except ReplyError as problem:
-            reply = resp.error(problem.text)
+            reply = self.error(problem.text)
         if self.keyspace.touched:
             self._settle(blocked.db, blocked.argv, now_ns)
         if reply is not None:
@@ -218,7 +210,7 @@ def _command_table(bridge: Bridge) -> dict[bytes, Command]:
         signature = bridge.signature(text)
         if signature is not None and "valkey" in signature.server_types:
             handler = _fake_handler(bridge, text)
-            table[name] = Command(text, info[1], handler, writes=b"write" in info[2], unstable=name in UNSTABLE)
+            table[name] = Command(text, info[1], handler, unstable=name in UNSTABLE)
         elif info[9] and any(bridge.signature(sub[0].decode().replace("|", " ")) for sub in info[9]):
             table[name] = Command(text, -2, _container_handler(bridge, text))
     for command in _own_commands():

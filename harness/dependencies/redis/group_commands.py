@@ -224,7 +224,7 @@ def _xgroup_position(  # noqa: C901, PLR0912 - a branch for each option and erro
 
 
 COMMANDS = (
-    Command("xreadgroup", -7, xreadgroup, writes=True),
-    Command("xack", -4, xack, writes=True),
-    Command("xgroup", -2, xgroup, writes=True),
+    Command("xreadgroup", -7, xreadgroup),
+    Command("xack", -4, xack),
+    Command("xgroup", -2, xgroup),
 )

@@ -244,7 +244,7 @@ class Bridge(FakeSocket):
             try:
                 found = func(False)  # noqa: FBT003 - fakeredis' signature: not the first pass
             except SimpleError as problem:
-                return resp.error(problem.value)
+                raise resp.ReplyError(problem.value) from None
             return None if found is None else finish(found)
 
         session.block((None,), attempt, lambda: finish(None), timeout_ns=round((timeout or 0) * 1e9))
@@ -258,7 +258,7 @@ class Bridge(FakeSocket):
         ):
             return resp.null_array(resp3=resp3)
         if isinstance(result, SimpleError):
-            return resp.error(_error_text(name, result.value))
+            raise resp.ReplyError(_error_text(name, result.value))
         if resp3 and name in _SETS and isinstance(result, list):
             result = set(result)
         return _encode_fake(result, resp3=resp3)

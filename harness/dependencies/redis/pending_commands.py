@@ -201,6 +201,6 @@ def xautoclaim(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901 - on
 
 COMMANDS = (
     Command("xpending", -3, xpending),
-    Command("xclaim", -6, xclaim, writes=True),
-    Command("xautoclaim", -6, xautoclaim, writes=True),
+    Command("xclaim", -6, xclaim),
+    Command("xautoclaim", -6, xautoclaim),
 )

@@ -89,7 +89,7 @@ class RedisProtocol(asyncio.Protocol):
                 if not parser.waiting:
                     break
         except resp.ProtocolError as problem:
-            out.append(resp.error(f"ERR Protocol error: {problem}"))
+            out.append(self._engine.error(f"ERR Protocol error: {problem}"))
             session.closing = True
         self._out = None
         reply = out[0] if len(out) == 1 else b"".join(out)

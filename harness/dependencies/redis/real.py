@@ -9,26 +9,24 @@ simultaneous open, a classic false "connected" in outage tests). Linux lets the 
 """
 
 import asyncio
-import contextlib
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import hiredis
-
-from harness.dependencies.redis import aof
+from harness.dependencies.redis import aof, loading
+from harness.dependencies.redis.console import Console
 from harness.dependencies.redis.options import RedisOptions
-from harness.dependencies.redis.resp import bulks
+from harness.dependencies.redis.refusing import Refusing
 from harness.dependencies.redis.server_process import Child, Spawn, find_server, state_of, unread_bytes
 from harness.errors import WorldError
 from harness.history.events import HostChanged, Observation
 
 if TYPE_CHECKING:
-    from harness.dependencies.redis.control import Keep, RedisControl
+    from harness.dependencies.redis.control import Keep, RedisControl, Refusal
     from harness.world.real.world import RealWorld
 
 _READY_S_MAX: Final = 15.0
@@ -41,7 +39,8 @@ _STARTS_MAX: Final = 3
 class RealRedis:
     """Implements `RedisControl` in the real world.
 
-    `observe(name, value)` takes the `unanswered` observation, `changed(incarnation, change)` the life of the process.
+    `observe(name, value)` takes the observations `unanswered` and `refused_commands`, `changed(incarnation, change)`
+    the life of the process.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class RealRedis:
         directory: Path,
         log: Path,
         spawn: Spawn,
-        observe: Callable[[str, Mapping[str, int]], None],
+        observe: Callable[[str, Mapping[str, int | str]], None],
         changed: Callable[[int, str], None],
     ) -> None:
         self._name = name
@@ -74,6 +73,8 @@ class RealRedis:
         self._process: Child | None = None
         self._frozen = False
         self._died_s = 0.0
+        self._console = Console(name, socket_path=self._admin, port=self.port, password=options.password)
+        self._refusing: Refusing | None = None
 
     @property
     def name(self) -> str:
@@ -88,10 +89,14 @@ class RealRedis:
 
     async def start(self) -> None:
         """Start the server and return when it answers. Raises WorldError."""
+        loading.shorten(self._directory)
+        await self._start((), ready=self._console.serves)
+
+    async def _start(self, settings: Sequence[str], *, ready: Callable[[], Awaitable[bool]]) -> None:
         for attempt in range(_STARTS_MAX):
             self._admin.unlink(missing_ok=True)
-            process = self._process = await self._spawn(self._argv(), name=self._name)
-            if await self._becomes_ready(process):
+            process = self._process = await self._spawn([*self._argv(), *settings], name=self._name)
+            if await self._becomes(ready, process):
                 self.incarnation += 1
                 self._frozen = False
                 self._changed(self.incarnation, "started")
@@ -120,69 +125,24 @@ class RealRedis:
             settings["requirepass"] = self._options.password
         return [str(self._program), *(part for key, value in settings.items() for part in (f"--{key}", value))]
 
-    async def _becomes_ready(self, process: Child) -> bool:
-        """Wait for a PING to be answered; False when the process ended instead."""
+    async def _becomes(self, ready: Callable[[], Awaitable[bool]], process: Child) -> bool:
+        """Wait until it is ready; False when the process ended instead."""
         deadline = time.monotonic() + _READY_S_MAX
         while time.monotonic() < deadline:
             if process.returncode is not None:
                 return False
-            if await self._answers():
+            if await ready():
                 return True
             await asyncio.sleep(_POLL_S)
         process.send_signal(signal.SIGKILL)
         await process.wait()
         return False
 
-    async def _answers(self) -> bool:
-        try:
-            reply = await self._ask(b"PING", unix=False)
-        except (OSError, EOFError, TimeoutError):
-            return False
-        return bool(reply == b"PONG")
-
-    async def _ask(self, *argv: bytes, unix: bool) -> Any:
-        """Send one command over a new connection and return the reply. Raises OSError, EOFError, TimeoutError."""
-        async with asyncio.timeout(_ANSWER_S_MAX):
-            reader, writer = await (
-                asyncio.open_unix_connection(self._admin) if unix else asyncio.open_connection("127.0.0.1", self.port)
-            )
-            try:
-                replies = 1
-                if self._options.password:
-                    writer.write(bulks((b"AUTH", self._options.password.encode())))
-                    replies = 2
-                writer.write(bulks(argv))
-                parser = hiredis.Reader()
-                reply: Any = False
-                while replies:
-                    reply = parser.gets()
-                    if reply is not False:
-                        replies -= 1
-                        continue
-                    data = await reader.read(65_536)
-                    if not data:
-                        raise EOFError("the server closed the connection")
-                    parser.feed(data)
-                return reply
-            finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
-
-    async def _command(self, *argv: bytes) -> None:
-        """Send an admin command. Raises WorldError."""
-        try:
-            reply = await self._ask(*argv, unix=True)
-        except (OSError, EOFError, TimeoutError) as problem:
-            raise WorldError(f"{self._name} did not carry out {argv!r}: {problem!r}") from problem
-        if isinstance(reply, hiredis.ReplyError):
-            raise WorldError(f"{self._name} refused {argv!r}: {reply}")
-
     async def refuse(self) -> None:
         """Close the port and reset every connection."""
-        await self._command(b"CONFIG", b"SET", b"port", b"0")
-        await self._command(b"CLIENT", b"KILL", b"TYPE", b"normal")
-        await self._command(b"CLIENT", b"KILL", b"TYPE", b"pubsub")
+        await self._console.command(b"CONFIG", b"SET", b"port", b"0")
+        await self._console.command(b"CLIENT", b"KILL", b"TYPE", b"normal")
+        await self._console.command(b"CLIENT", b"KILL", b"TYPE", b"pubsub")
         await self._until_refused()
 
     async def _until_refused(self) -> None:
@@ -195,12 +155,12 @@ class RealRedis:
 
     async def accept(self) -> None:
         """Open the port again."""
-        await self._command(b"CONFIG", b"SET", b"port", b"%d" % self.port)
-        await self._until_answered()
+        await self._console.command(b"CONFIG", b"SET", b"port", b"%d" % self.port)
+        await self._until(self._console.accepts)
 
-    async def _until_answered(self) -> None:
+    async def _until(self, ready: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + _READY_S_MAX
-        while not await self._answers():
+        while not await ready():
             if time.monotonic() > deadline:
                 raise WorldError(f"{self._name} does not answer on port {self.port}")
             await asyncio.sleep(_POLL_S)
@@ -226,12 +186,13 @@ class RealRedis:
         process.send_signal(signal.SIGCONT)
         self._frozen = False
         self._changed(self.incarnation, "thawed")
-        await self._until_answered()
+        await self._until(self._console.accepts)
 
     async def crash(self) -> None:
         """SIGKILL; returns when the process is dead and its port refuses."""
         process = self._running()
         process.send_signal(signal.SIGKILL)
+        self._forget_refusal()
         self._died_s = time.time()
         await process.wait()
         self._process = None
@@ -249,12 +210,36 @@ class RealRedis:
             aof.lose_since(files, int(self._died_s) - 1)
         await self.start()
 
-    async def reply_error(self, text: str | None) -> None:
-        """Not possible here: a real server cannot be told to answer just any error."""
-        raise WorldError(f"a real server cannot be made to answer {text!r}; use the sim world")
+    async def refuse_commands(self, refusal: "Refusal") -> None:
+        """Answer commands with that error from now on."""
+        if self._refusing is not None:
+            raise WorldError(f"{self._name} refuses commands already: {self._refusing.refusal}")
+        self._running()
+        if refusal == "LOADING":
+            await self.crash()
+            slowly = loading.prolong(self._directory, self._options.persistence)
+            await self._start(slowly, ready=self._console.accepts)
+        self._refusing = await Refusing.begin(refusal, self._console, password=self._options.password)
+
+    async def serve_commands(self) -> None:
+        """Serve again, after observing the errors given."""
+        refusing = self._refusing
+        if refusing is None:
+            return
+        count = await refusing.count()
+        self._observe("refused_commands", {"refusal": refusing.refusal, "count": count})
+        await refusing.end()
+        self._refusing = None
+        await self._until(self._console.serves)
+
+    def _forget_refusal(self) -> None:
+        refusing, self._refusing = self._refusing, None
+        if refusing is not None:
+            refusing.forget()
 
     async def stop(self) -> None:
         """End it for good."""
+        self._forget_refusal()
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.send_signal(signal.SIGKILL)
@@ -282,7 +267,7 @@ async def start_real(world: "RealWorld", name: str, options: Mapping[str, Any]) 
 
     redis: RealRedis
 
-    def observe(what: str, value: Mapping[str, int]) -> None:
+    def observe(what: str, value: Mapping[str, int | str]) -> None:
         world.history.record(Observation(world.now_ns(), name, redis.incarnation, what, dict(value)))
 
     def changed(incarnation: int, change: str) -> None:

@@ -38,28 +38,40 @@ _CONFIG: Final[dict[bytes, bytes]] = {
 def config(session: Session, argv: list[bytes]) -> bytes:
     """CONFIG GET pattern ... | SET name value ... | RESETSTAT | REWRITE"""
     subcommand = argv[1].lower()
-    settings = session.engine.state.config
     if subcommand == b"get":
-        if len(argv) < 3:  # noqa: PLR2004 - one pattern at least
-            raise wrong_arity("config|get")
-        patterns = [compile_pattern(pattern.lower()) for pattern in argv[2:]]
-        known = _CONFIG | {b"port": b"%d" % session.engine.port} | settings
-        parts: list[bytes] = []
-        for name in sorted(known):
-            if any(pattern.match(name) for pattern in patterns):
-                parts += (resp.bulk(name), resp.bulk(known[name]))
-        return session.mapping(parts)
+        return _get_settings(session, argv)
     if subcommand == b"set":
-        if len(argv) < 4 or len(argv) % 2:  # noqa: PLR2004 - one pair at least
-            raise wrong_arity("config|set")
-        for name in argv[2::2]:
-            if name.lower() not in _CONFIG:
-                raise ReplyError(f"ERR Unknown option or number of arguments for CONFIG SET - '{text_of(name)}'")
-        settings.update((name.lower(), value) for name, value in zip(argv[2::2], argv[3::2], strict=True))
+        return _set_settings(session, argv)
+    if subcommand == b"resetstat":
+        session.engine.errors.clear()
         return resp.OK
-    if subcommand in {b"resetstat", b"rewrite"}:
+    if subcommand == b"rewrite":
         return resp.OK
     raise unknown_subcommand("config", argv[1])
+
+
+def _get_settings(session: Session, argv: list[bytes]) -> bytes:
+    if len(argv) < 3:  # noqa: PLR2004 - one pattern at least
+        raise wrong_arity("config|get")
+    patterns = [compile_pattern(pattern.lower()) for pattern in argv[2:]]
+    known = _CONFIG | {b"port": b"%d" % session.engine.port} | session.engine.state.config
+    parts: list[bytes] = []
+    for name in sorted(known):
+        if any(pattern.match(name) for pattern in patterns):
+            parts += (resp.bulk(name), resp.bulk(known[name]))
+    return session.mapping(parts)
+
+
+def _set_settings(session: Session, argv: list[bytes]) -> bytes:
+    if len(argv) < 4 or len(argv) % 2:  # noqa: PLR2004 - one pair at least
+        raise wrong_arity("config|set")
+    for name in argv[2::2]:
+        if name.lower() not in _CONFIG:
+            raise ReplyError(f"ERR Unknown option or number of arguments for CONFIG SET - '{text_of(name)}'")
+    session.engine.state.config.update(
+        (name.lower(), value) for name, value in zip(argv[2::2], argv[3::2], strict=True)
+    )
+    return resp.OK
 
 
 def _sections(session: Session) -> dict[str, dict[str, Any]]:
@@ -90,9 +102,9 @@ def _sections(session: Session) -> dict[str, dict[str, Any]]:
             "pubsub_clients": sum(bool(one.channels or one.patterns) for one in sessions),
             "watching_clients": sum(bool(one.watched) for one in sessions),
         },
-        "Memory": {"used_memory": 0, "maxmemory": 0, "maxmemory_policy": "noeviction"},
+        "Memory": {"used_memory": 0, "maxmemory": int(engine.refusal == "OOM"), "maxmemory_policy": "noeviction"},
         "Persistence": {
-            "loading": 0,
+            "loading": int(engine.refusal == "LOADING"),
             "async_loading": 0,
             "rdb_changes_since_last_save": engine.state.logged,
             "rdb_bgsave_in_progress": 0,
@@ -107,8 +119,14 @@ def _sections(session: Session) -> dict[str, dict[str, Any]]:
             "total_commands_processed": engine.commands_processed,
             "pubsub_channels": len(engine.pubsub.channels),
             "pubsub_patterns": len(engine.pubsub.patterns),
+            "total_error_replies": sum(engine.errors.values()),
         },
-        "Replication": {"role": "master", "connected_slaves": 0, "master_repl_offset": 0},
+        "Replication": {
+            "role": "slave" if engine.refusal == "READONLY" else "master",
+            "connected_slaves": 0,
+            "master_repl_offset": 0,
+        },
+        "Errorstats": {f"errorstat_{code}": f"count={count}" for code, count in sorted(engine.errors.items())},
         "Keyspace": {},
     }
     for number, db in sorted(engine.keyspace.dbs.items()):
@@ -206,7 +224,7 @@ def _encoding(value: object) -> bytes:
 
 COMMANDS = (
     Command("config", -2, config),
-    Command("info", -1, info, connection=True),
+    Command("info", -1, info),
     Command("command", -1, command),
     Command("time", 1, time),
     Command("wait", 3, wait),

@@ -10,15 +10,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.dependencies.redis import admission
 from harness.dependencies.redis.engine import Engine
 from harness.dependencies.redis.options import RedisOptions
 from harness.dependencies.redis.protocol import listen
 from harness.dependencies.redis.state import RedisState
 from harness.errors import WorldError
+from harness.history.events import Observation
 from harness.units import SECOND
 
 if TYPE_CHECKING:
-    from harness.dependencies.redis.control import Keep, RedisControl
+    from harness.dependencies.redis.control import Keep, RedisControl, Refusal
     from harness.world.sim.world import SimWorld
 
 PORT: Final = 6379
@@ -34,7 +36,8 @@ class SimRedis:
         self._name = name
         self._persistence = options.persistence
         self._password = options.password
-        self._error: str | None = None
+        self._refusal: Refusal | None = None
+        self._errors_before = 0
         self._engine: Engine | None = None
         self._died_ns: int | None = None
         self.state = RedisState(now_ns=world.machines.wall_ns, identity=name, password=options.password)
@@ -68,7 +71,7 @@ class SimRedis:
             lose_ns = {"all": 0, "window": WINDOW_NS, "nothing": None}[keep]
             self.state.recover(lose_ns=None if self._persistence == "none" else lose_ns, died_ns=self._died_ns)
         engine = self._engine = Engine(self.state)
-        engine.reply_error = self._error
+        engine.refusal = self._refusal
         server = await listen("0.0.0.0", PORT, engine)  # noqa: S104 - the machine's only address, in memory
         reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
         writer.write(b"QUIT\r\n")
@@ -95,6 +98,7 @@ class SimRedis:
 
     async def crash(self) -> None:
         """SIGKILL."""
+        self._refusal = None
         self._died_ns = self.state.now_ns()
         await self._world.kill_host(self._name)
 
@@ -102,11 +106,44 @@ class SimRedis:
         """Start the crashed server again."""
         await self._boot(keep)
 
-    async def reply_error(self, text: str | None) -> None:
+    async def refuse_commands(self, refusal: "Refusal") -> None:
         """Answer commands with that error from now on."""
-        self._error = text
-        if self._engine is not None:
-            self._engine.reply_error = text
+        if self._refusal is not None:
+            raise WorldError(f"{self._name} refuses commands already: {self._refusal}")
+        engine = self._running()
+        if refusal == "LOADING":
+            await self.crash()
+            self._refusal = refusal
+            await self._boot("all")
+            self._errors_before = 0
+            return
+        self._refusal = refusal
+        self._errors_before = admission.errors_given(engine, refusal)
+        admission.begin(engine, refusal)
+
+    async def serve_commands(self) -> None:
+        """Serve again, after observing the errors given."""
+        refusal, self._refusal = self._refusal, None
+        if refusal is None:
+            return
+        engine = self._running()
+        given = admission.errors_given(engine, refusal)
+        count = given - self._errors_before if given >= self._errors_before else given  # reset by CONFIG RESETSTAT
+        self._world.history.record(
+            Observation(
+                self._world.now_ns(),
+                self._name,
+                self._world.machines.life(self._name).number,
+                "refused_commands",
+                {"refusal": refusal, "count": count},
+            )
+        )
+        admission.end(engine)
+
+    def _running(self) -> Engine:
+        if self._engine is None or not self._world.machines.is_running(self._name):
+            raise WorldError(f"{self._name} is not running")
+        return self._engine
 
     async def stop(self) -> None:
         """End it for good."""

@@ -241,8 +241,8 @@ def xsetid(session: Session, argv: list[bytes]) -> bytes:  # noqa: C901, PLR0912
 
 
 COMMANDS = (
-    Command("xadd", -5, xadd, writes=True),
-    Command("xtrim", -4, xtrim, writes=True),
-    Command("xdel", -3, xdel, writes=True),
-    Command("xsetid", -3, xsetid, writes=True),
+    Command("xadd", -5, xadd),
+    Command("xtrim", -4, xtrim),
+    Command("xdel", -3, xdel),
+    Command("xsetid", -3, xsetid),
 )
