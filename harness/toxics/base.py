@@ -28,9 +28,12 @@ Item: TypeAlias = bytes | Signal
 class Dice(Protocol):
     """Where chance comes from: a stream of the tape in the sim world, a seeded generator in the proxy."""
 
-    def below(self, bound: int) -> int:
-        """Return an integer in `[0, bound)`, `bound` >= 1."""
+    def below(self, bound: int, /) -> int:
+        """Return an integer in `[0, bound)`, `bound` from 1 to 2**52."""
 
+
+ASAP: Final = 0
+"""As a `due_ns`: before anything else. So a stage learns when it began."""
 
 _MILLION: Final = 1_000_000
 
@@ -48,14 +51,16 @@ class Stage:
     `held` is how many bytes it has taken and not yet passed on; the shell stops reading from the sender while a
     conduit holds too many. `due_ns` is when `wake` wants to be called, None for never. Methods append to `out`.
     Effects are counted by what really happened, when it happens: they are the evidence that the toxic bit.
+    `stays` means that removing the toxic does not undo what was done to this connection: the stage goes on.
     """
 
-    __slots__ = ("due_ns", "effects", "held")
+    __slots__ = ("due_ns", "effects", "held", "stays")
 
     def __init__(self, effects: Counter[str]) -> None:
         self.effects = effects
         self.held = 0
         self.due_ns: int | None = None
+        self.stays = False
 
     def feed(self, now_ns: int, data: bytes, out: list[Item]) -> None:
         """Bytes have arrived."""
@@ -75,7 +80,7 @@ class Stage:
         out.append(signal)
 
     def wake(self, now_ns: int, out: list[Item]) -> None:
-        """`due_ns` has come."""
+        """`due_ns` has come. Afterwards it is later than `now_ns`, or None."""
 
     def change(self, now_ns: int, toxic: "Toxic", out: list[Item]) -> None:
         """The toxic was given new attributes, of the same type, while this connection lives."""
@@ -88,11 +93,13 @@ class Stage:
 class Toxic(Protocol):
     """A declaration: a frozen dataclass of attributes in Toxiproxy's units."""
 
+    __slots__ = ()
+
     type: ClassVar[str]
     """Its name in the API."""
-    loses_connects: ClassVar[bool]
+    loses_connects: ClassVar[bool] = False
     """New connections get no answer while it is there (a partition)."""
-    keeps_half_close: ClassVar[bool]
+    keeps_half_close: ClassVar[bool] = False
     """While it is there, the end of one direction does not end the other."""
 
     def stage(self, dice: Dice, effects: Counter[str]) -> Stage:
@@ -111,4 +118,5 @@ class Active:
     """Roll the dice for every chunk of bytes instead of once for a connection."""
     effects: Counter[str] = field(default_factory=Counter)
     """Counts since it was created: `connections` it took, `bytes` it delayed, slowed or cut up, `dropped` bytes, `held`
-    bytes (stopped, to be passed on later), connections it `closed` and `reset`; matching toxics add their own."""
+    bytes (stopped, to be passed on later), connections it `closed` and `reset`, `ends` of a direction that it delayed,
+    held, dropped or kept from ending the other; matching toxics add their own."""
