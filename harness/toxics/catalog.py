@@ -7,12 +7,13 @@ one that was forgotten).
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Final, cast, get_type_hints
+from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
 from harness.toxics.attributes import BadToxic
 from harness.toxics.bandwidth import Bandwidth
 from harness.toxics.base import Toxic
 from harness.toxics.closing import LimitData, SlowClose, Timeout
+from harness.toxics.exchange.match import RedisMatch
 from harness.toxics.half_close import HalfClose
 from harness.toxics.latency import Latency
 from harness.toxics.losing import DiscardFirst, HalfOpen
@@ -39,12 +40,13 @@ TYPES: Final[Mapping[str, type[Toxic]]] = {
         HalfClose,
         DiscardFirst,
         Abort,
+        RedisMatch,
     )
 }
 
 
 def parse(type_name: str, attributes: Mapping[str, Any]) -> Toxic:
-    """Return the toxic of that type with these attributes; those not given (or null) have their defaults.
+    """Return the toxic of that type with these attributes; those not given (or null) have their defaults, if any.
 
     Names of attributes may be in any case, and those that the type does not have are ignored, as in the original.
     Raises `BadToxic` for an unknown type, a value of the wrong kind, and values that make no sense.
@@ -73,7 +75,14 @@ def _build(kind: type[Toxic], known: dict[str, Any], given: Mapping[str, Any]) -
         value = lowered.get(each.name)
         if value is not None:
             known[each.name] = _read(f"{kind.type}: {each.name}", hints[each.name], value)
-    return kind(**known)
+        elif each.name not in known and each.default is MISSING:
+            raise BadToxic(f"{kind.type}: {each.name} must be given")
+    try:
+        return kind(**known)
+    except BadToxic:
+        raise
+    except ValueError as error:
+        raise BadToxic(f"{kind.type}: {error}") from error
 
 
 _NOUNS: Final[Mapping[Any, str]] = {int: "an integer", str: "a string", bool: "true or false"}
@@ -85,6 +94,14 @@ def _read(what: str, hint: Any, value: Any) -> Any:
         if isinstance(value, list | tuple) and all(type(each) is str for each in value):
             return tuple(value)
         raise BadToxic(f"{what} must be a list of strings, not {_shown(value)}")
+    if get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        raise BadToxic(f"{what} must be one of {', '.join(get_args(hint))}, not {_shown(value)}")
+    if get_origin(hint) is Literal:
+        if type(value) is str and value in get_args(hint):
+            return value
+        raise BadToxic(f"{what} must be one of {', '.join(get_args(hint))}, not {_shown(value)}")
     if hint not in _NOUNS:
         raise TypeError(f"{what}: attributes of type {hint} cannot be read")
     if type(value) is not hint:
