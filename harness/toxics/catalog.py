@@ -6,7 +6,7 @@ one that was forgotten).
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
 from harness.toxics.attributes import BadToxic
