@@ -95,10 +95,6 @@ def _read(what: str, hint: Any, value: Any) -> Any:
             return tuple(value)
         raise BadToxic(f"{what} must be a list of strings, not {_shown(value)}")
     if get_origin(hint) is Literal:
-        if value in get_args(hint):
-            return value
-        raise BadToxic(f"{what} must be one of {', '.join(get_args(hint))}, not {_shown(value)}")
-    if get_origin(hint) is Literal:
         if type(value) is str and value in get_args(hint):
             return value
         raise BadToxic(f"{what} must be one of {', '.join(get_args(hint))}, not {_shown(value)}")

@@ -92,7 +92,7 @@ class RedisMatch:
     loses_connects: ClassVar[bool] = False
     keeps_half_close: ClassVar[bool] = False
 
-    action: Action = "drop_reply"
+    action: Action
     commands: tuple[str, ...] = ()
     """Names of commands, in any case; none means every command."""
     keys: str = ""
