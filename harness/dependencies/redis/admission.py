@@ -96,7 +96,7 @@ def problem_shown(session: "Session", argv: list[bytes], text: str) -> str:
     """Return what a malformed request is answered: who has not signed in does not even learn that it is one."""
     if session.signed_in or "no_auth" in flags_of(argv):
         return text
-    return TEXTS["NOAUTH"]
+    return _text(argv[0].decode(errors="replace").lower(), "NOAUTH")
 
 
 def _is_hit(session: "Session", refusal: "Refusal", name: str, argv: list[bytes]) -> bool:
@@ -110,11 +110,13 @@ def _is_hit(session: "Session", refusal: "Refusal", name: str, argv: list[bytes]
 
 
 def _reject(session: "Session", name: str, refusal: "Refusal") -> None:
-    text = TEXTS[refusal]
     if name == "exec":
         leave_transaction(session)
-        text = f"EXECABORT Transaction discarded because of: {text}"
-    raise ReplyError(text)
+    raise ReplyError(_text(name, refusal))
+
+
+def _text(name: str, refusal: "Refusal") -> str:
+    return f"EXECABORT Transaction discarded because of: {TEXTS[refusal]}" if name == "exec" else TEXTS[refusal]
 
 
 def begin(engine: "Engine", refusal: "Refusal") -> None:

@@ -177,8 +177,13 @@ def time(session: Session, _argv: list[bytes]) -> bytes:
     return resp.bulks((b"%d" % (now_us // 1_000_000), b"%d" % (now_us % 1_000_000)))
 
 
-def wait(_session: Session, argv: list[bytes]) -> bytes:
+def wait(session: Session, argv: list[bytes]) -> bytes:
     """WAIT replicas timeout: there are no replicas, and nothing is gained by waiting for them."""
+    if session.engine.refusal == "READONLY":
+        raise ReplyError(
+            "ERR WAIT cannot be used with replica instances. Please also note that if a replica is configured to be"
+            " writable (which is not the default) writes to replicas are just local and are not propagated."
+        )
     parse_int(argv[1])
     if parse_int(argv[2], "ERR timeout is not an integer or out of range") < 0:
         raise ReplyError("ERR timeout is negative")
