@@ -157,7 +157,7 @@ class _Api:
 
     async def version(self, request: Request) -> Response:
         del request
-        return _answer(f'{{"version": "{VERSION}"}}'.encode(), 200, "application/json;charset=utf-8")
+        return _answer(f'{{"version": "{VERSION}"}}\n'.encode(), 200, "application/json;charset=utf-8")
 
     async def metrics(self, request: Request) -> Response:
         del request
