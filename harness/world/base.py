@@ -14,6 +14,11 @@ Observations that worlds make by themselves, from below the target, in the actor
 - `toxic` {to, toxic, type, stream, ...counts}, actor = the host, made when something that was done to its link towards
   the dependency `to` has ended: what it did to how many bytes and connections (`Active.effects` documents the counts;
   a partition counts `held` bytes and the connection attempts it `lost`, a reset the connections it `reset`).
+- `disk` {failed_writes}, actor = the host: so many writes were refused since the last such observation, because its
+  disk is full. One when the disk is freed; the real world makes some before.
+- `clock` {offset_ns, reads}, actor = the host: its wall clock is off by so much from now on, and was read so often
+  since the last such observation, counting only reads while it was off. One for each step; the real world makes one
+  more at the first read after a step.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -172,6 +177,24 @@ class World(Protocol):
 
     async def thaw_host(self, name: str) -> None:
         """SIGCONT."""
+
+    async def fill_disk(self, host: str) -> None:
+        """Let no write to the host's disk succeed, until `free_disk` or the end of the world, over restarts too.
+
+        Reading and deleting go on. Nothing happens if the disk is full already. Raises `WorldError` if no such host
+        is running, or this machine gives no way to it.
+        """
+
+    async def free_disk(self, host: str) -> None:
+        """Let writes succeed again, whether or not the host lives. Raises `WorldError` for a host never started."""
+
+    async def step_clock(self, host: str, by_ns: int) -> None:
+        """Step the host's wall clock as its Python code sees it; monotonic clocks never step.
+
+        Steps add up, and are the machine's: a host that is dead finds its clock stepped when it is started again. Not
+        reached: clocks that C code reads by itself (SQLite's CURRENT_TIMESTAMP). Raises `WorldError` for a host never
+        started, or where the clock cannot be stepped.
+        """
 
     async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
         """Ask the program to finish and wait; True if it did within the timeout, else it was killed."""

@@ -19,10 +19,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from harness.errors import WorldError
 from harness.history.events import Event
 from harness.history.recorder import OperationLog
 from harness.tape import Stream, Tape
@@ -30,9 +31,13 @@ from harness.world.base import Host, Program
 from harness.world.real import wire
 from harness.world.real.launch import die_with_parent
 from harness.world.real.links import LinkLog, ObservingEventLoop
+from harness.world.real.pipes import LineSplitter
+from harness.world.real.refused_writes import RefusedWrites
 from harness.world.real.secrets_mask import masked
+from harness.world.real.stepped_clock import SteppedClock
 
 _PAST_READ = 1 << 20
+_ORDERS_READ = 1 << 12
 
 
 class LoadError(Exception):
@@ -151,16 +156,25 @@ async def run_program(program: Program, host: Host) -> None:
     await program(host)
 
 
-def watch_control(loop: asyncio.AbstractEventLoop, descriptor: int, stop: asyncio.Event) -> None:
-    """Set `stop` when the harness asks for it; end at once when the harness is gone."""
+def watch_control(
+    loop: asyncio.AbstractEventLoop, descriptor: int, stop: asyncio.Event, set_clock: Callable[[int], None]
+) -> None:
+    """Carry out the orders of the harness; end at once when it is gone."""
+    lines = LineSplitter()
 
     def readable() -> None:
-        if os.read(descriptor, 1) == wire.STOP:
-            stop.set()
-        elif stop.is_set():
-            loop.remove_reader(descriptor)
-        else:
+        data = os.read(descriptor, _ORDERS_READ)
+        for line in lines.feed(data):
+            order = wire.ORDER.decode(line)
+            if isinstance(order, wire.SetClock):
+                set_clock(order.offset_ns)
+            else:
+                stop.set()
+        if data:
+            return
+        if not stop.is_set():
             os._exit(1)
+        loop.remove_reader(descriptor)
 
     loop.add_reader(descriptor, readable)
 
@@ -171,9 +185,14 @@ def run(assignment: wire.Assignment, pipe: HistoryPipe, control: int, past: int)
     loop = ObservingEventLoop(assignment.endpoints)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.get_loop()
-        links = LinkLog(_observer(host), already=assignment.links_before, later=loop.call_later)
+        links = LinkLog(_observer(host, "link"), already=assignment.links_before, later=loop.call_later)
         loop.links = links
-        watch_control(loop, control, host.stop)
+        refused = RefusedWrites(_observer(host, "disk"))
+        refused.watch(loop)
+        clock = SteppedClock(_observer(host, "clock"), loop.call_soon_threadsafe)
+        if assignment.clock_offset_ns:
+            clock.step_to(assignment.clock_offset_ns)
+        watch_control(loop, control, host.stop, partial(_set_clock, clock, pipe))
         program = load(assignment.program, "program")
         host.load_targets()
         pipe.send(wire.ProgramRunning())
@@ -181,6 +200,7 @@ def run(assignment: wire.Assignment, pipe: HistoryPipe, control: int, past: int)
             runner.run(run_program(program, host))
         finally:
             links.flush()
+            refused.flush()
             loop.remove_reader(control)
 
 
@@ -202,11 +222,20 @@ def main(parent: int, history: int, control: int, past: int) -> int:
     return 0
 
 
-def _observer(host: ProcessHost) -> Callable[..., None]:
+def _observer(host: ProcessHost, name: str) -> Callable[..., None]:
     def observe(**value: object) -> None:
-        host.log.observe("link", **value)
+        host.log.observe(name, **value)
 
     return observe
+
+
+def _set_clock(clock: SteppedClock, pipe: HistoryPipe, offset_ns: int) -> None:
+    try:
+        clock.step_to(offset_ns)
+    except WorldError as error:
+        pipe.send(wire.ClockSet(str(error)))
+    else:
+        pipe.send(wire.ClockSet())
 
 
 def _failed(pipe: HistoryPipe, error: str) -> int:

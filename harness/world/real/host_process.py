@@ -16,15 +16,18 @@ end.
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final, Literal, TypeAlias
 
 import msgspec
+import psutil
 
 import harness
 from harness.errors import WorldError
@@ -39,6 +42,9 @@ Asked: TypeAlias = Literal["", "stop", "kill"]
 
 _LOG_BYTES_MAX: Final = 1 << 20
 _FREEZE_NS_MAX: Final = SECOND
+_CLOCK_S_MAX: Final = 10.0
+_FILES_UNLIMITED: Final = resource.getrlimit(resource.RLIMIT_FSIZE)
+"""What every host inherits from this process."""
 
 
 def how_it_ended(asked: Asked, returncode: int) -> Literal["killed", "stopped", "finished", "failed"]:
@@ -86,6 +92,7 @@ class HostProcess:
         self._lines = LineSplitter()
         self._begun = asyncio.Event()
         self._control = -1
+        self._clock_orders: deque[asyncio.Future[str]] = deque()
         self._child: ChildProcess
         self._history: PipeReader
         self._ending: asyncio.Task[None]
@@ -154,8 +161,7 @@ class HostProcess:
         """Ask the program to finish; after the timeout kill it. Return whether it finished by itself."""
         if self.alive and not self._asked:
             self._asked = "stop"
-            with suppress(BrokenPipeError):  # it is ending already
-                os.write(self._control, wire.STOP)
+            self._order(wire.Stop())
         try:
             await asyncio.wait_for(self.ended(), as_seconds(timeout_ns))
         except TimeoutError:
@@ -183,6 +189,53 @@ class HostProcess:
         self._record("thawed")
         self._child.signal_group(signal.SIGCONT)
 
+    def fill_disk(self) -> None:
+        """Have the kernel refuse each write to a regular file by the process and what it started: RLIMIT_FSIZE is 0.
+
+        From outside, at once, and without root: a soft limit may be lowered and raised again. The program sees EFBIG
+        where a full disk gives ENOSPC; SQLite says "disk I/O error" instead of "database or disk is full". What is no
+        regular file goes on: the history pipe, the log, sockets. A child that does not ignore SIGXFSZ, as Python
+        does, is killed by its first write.
+        """
+        self._limit_files(0)
+
+    def free_disk(self) -> None:
+        """Let writes succeed again."""
+        self._limit_files(None)
+
+    async def set_clock(self, offset_ns: int) -> None:
+        """Have the wall clock be off by so much; return when it is. A frozen host is not waited for.
+
+        Raises:
+            WorldError: The host's clock cannot be stepped, or the host's event loop is blocked.
+
+        """
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._clock_orders.append(answer)
+        self._order(wire.SetClock(offset_ns))
+        if self.frozen:
+            return
+        try:
+            error = await asyncio.wait_for(answer, _CLOCK_S_MAX)
+        except TimeoutError:
+            error = f"no answer within {_CLOCK_S_MAX:.0f} s; is its event loop blocked?"
+        if error:
+            raise WorldError(f"the clock of host {self.name!r} was not stepped: {error}")
+
+    def _order(self, order: wire.Order) -> None:
+        with suppress(BrokenPipeError):  # it is ending already
+            os.write(self._control, wire.ENCODER.encode(order) + b"\n")
+
+    def _limit_files(self, soft: int | None) -> None:
+        """Set the limit (None: as it was) of the process and all that descends from it."""
+        with suppress(psutil.NoSuchProcess):
+            leader = psutil.Process(self._child.pid)
+            for member in (leader, *leader.children(recursive=True)):
+                with suppress(ProcessLookupError, PermissionError):  # gone meanwhile, or another user's
+                    _, hard = resource.prlimit(member.pid, resource.RLIMIT_FSIZE)
+                    wanted = _FILES_UNLIMITED[0] if soft is None else soft
+                    resource.prlimit(member.pid, resource.RLIMIT_FSIZE, (wanted, hard))
+
     async def _end(self, output: PipeReader, log: BoundedLog) -> None:
         """Wait for the process to end, take its last words, and record what became of it."""
         returncode = await self._child.wait()
@@ -195,6 +248,7 @@ class HostProcess:
         if self._history.error is not None:
             self.change, self.detail = "failed", str(self._history.error)
         self._begun.set()
+        self._clock_answered("")
         self._record(self.change, self.detail)
 
     def _take(self, data: bytes) -> None:
@@ -212,6 +266,8 @@ class HostProcess:
             raise WorldError(f"host {self.name!r} sent a malformed line: {error}: {line[:80]!r}") from error
         if isinstance(message, wire.ProgramRunning):
             self._begun.set()
+        elif isinstance(message, wire.ClockSet):
+            self._clock_answered(message.error)
         elif isinstance(message, wire.ProgramFailed):
             self._reported = message.error
         elif (message.actor, message.incarnation) != (self.name, self.incarnation):
@@ -219,6 +275,15 @@ class HostProcess:
         else:
             self._past.append(line, message)
             self._sink.record(message)
+
+    def _clock_answered(self, error: str) -> None:
+        """The oldest order is answered; once the host has come to its end, all are."""
+        while self._clock_orders:
+            answer = self._clock_orders.popleft()
+            if not answer.done():
+                answer.set_result(error)
+            if self.alive:
+                break
 
     def _record(self, change: str, detail: str = "") -> None:
         self._sink.record(HostChanged(self._now_ns(), self.name, self.incarnation, change, detail))

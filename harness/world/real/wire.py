@@ -1,9 +1,9 @@
 """What the harness and a host process say to each other.
 
 Down: the assignment, one JSON document on the host's stdin (a file without a name, so that secrets in URLs
-never lie on disk and no argument list is too long); later one byte on the control pipe asks the host to
-finish. End of file on the control pipe means that the harness is gone. Up: the history pipe, one JSON line
-for each event as it is recorded, and the two messages below.
+never lie on disk and no argument list is too long); later orders on the control
+pipe, one JSON line each. End of file on the control pipe means that the harness is gone. Up: the history pipe,
+one JSON line for each event as it is recorded, and the three messages below.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,18 @@ import msgspec
 
 from harness.history.events import Fail, Info, Invoke, Observation, Ok
 
-STOP: Final = b"s"
+
+class Stop(msgspec.Struct, frozen=True, tag_field="order", tag="stop"):
+    """Ask the program to finish."""
+
+
+class SetClock(msgspec.Struct, frozen=True, tag_field="order", tag="set_clock"):
+    """Have the wall clock be off by so much; answered by `ClockSet`."""
+
+    offset_ns: int
+
+
+Order: TypeAlias = Stop | SetClock
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +43,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     past_bytes: int
     """How much of the file of past events belongs to earlier incarnations."""
+    clock_offset_ns: int
+    """What the wall clock of the host's machine is off by."""
     links_before: int
     """How many `link` observations earlier incarnations recorded."""
 
@@ -46,12 +59,19 @@ class ProgramFailed(msgspec.Struct, frozen=True, tag_field="event", tag="program
     error: str
 
 
+class ClockSet(msgspec.Struct, frozen=True, tag_field="event", tag="clock_set"):
+    """The wall clock is off as ordered, or `error` says in one line why not."""
+
+    error: str = ""
+
+
 HostEvent: TypeAlias = Invoke | Ok | Fail | Info | Observation
 """What a host program can record."""
 
-Message: TypeAlias = HostEvent | ProgramRunning | ProgramFailed
+Message: TypeAlias = HostEvent | ProgramRunning | ProgramFailed | ClockSet
 
 ENCODER: Final = msgspec.json.Encoder()
 DECODER: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
 PAST: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)
+ORDER: Final[msgspec.json.Decoder[Order]] = msgspec.json.Decoder(Order)
 ASSIGNMENT: Final = msgspec.json.Decoder(Assignment)

@@ -83,6 +83,8 @@ class RealWorld:
         self._scratch = Path()
         self._dependencies: dict[str, Dependency] = {}
         self._hosts: dict[str, HostProcess] = {}
+        self._full_disks: set[str] = set()
+        self._clock_offsets_ns: dict[str, int] = {}
         self._pasts: dict[str, Past] = {}
         self._exits: list[HostProcess] = []
         self._started: list[str] = []
@@ -162,6 +164,8 @@ class RealWorld:
         assignment = self._assign(spec, past, endpoints)
         host = HostProcess(assignment, past, self.history, self.now_ns)
         await host.start(self.run, self.directory / "logs" / f"{spec.name}.log", self._scratch)
+        if spec.name in self._full_disks:
+            host.fill_disk()
         self._hosts[spec.name] = host
         self._exits.append(host)
         self._started.append(spec.name)
@@ -188,6 +192,25 @@ class RealWorld:
         host = self._host(name)
         if host.alive and host.frozen:
             host.thaw()
+
+    async def fill_disk(self, host: str) -> None:
+        """Let no write to a regular file by the host succeed; `HostProcess.fill_disk` tells how."""
+        self._running(host).fill_disk()
+        self._full_disks.add(host)
+
+    async def free_disk(self, host: str) -> None:
+        """Let writes succeed again."""
+        process = self._host(host)
+        self._full_disks.discard(host)
+        if process.alive:
+            process.free_disk()
+
+    async def step_clock(self, host: str, by_ns: int) -> None:
+        """Step the host's wall clock, as its Python code sees it; a frozen host finds it stepped at the thaw."""
+        process = self._host(host)
+        offset_ns = self._clock_offsets_ns[host] = self._clock_offsets_ns.get(host, 0) + by_ns
+        if process.alive:
+            await process.set_clock(offset_ns)
 
     async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
         """Ask the program to finish and wait; True if it ended within the timeout, else it was killed."""
@@ -225,6 +248,7 @@ class RealWorld:
             sys_path=[str(Path(entry).resolve()) for entry in sys.path],
             log_level=self._log_level,
             past_bytes=past.bytes,
+            clock_offset_ns=self._clock_offsets_ns.get(spec.name, 0),
             links_before=past.links,
         )
 

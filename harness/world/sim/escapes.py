@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from harness.errors import EscapeError
 from harness.world.cfunction import Redirection
+from harness.world.sim import full_disks
 from harness.world.sim.active import RUN
 from harness.world.sim.frames import blame
 
@@ -114,7 +115,10 @@ def _check_path(what: str, path: str | None) -> None:
 
 def _check_open(path: Any, _mode: Any, flags: Any) -> None:
     if isinstance(flags, int) and flags & _WRITE_FLAGS:
-        _check_path("opened for writing", _absolute(path, None))
+        absolute = _absolute(path, None)
+        _check_path("opened for writing", absolute)
+        if absolute is not None:
+            full_disks.check(absolute)
 
 
 def _check_sqlite(database: Any) -> None:
@@ -138,7 +142,10 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         raise escape(f"{event}({_shown(args)})", _FORBIDDEN[event])
     elif event in _WRITES:
         for at, directory in _WRITES[event]:
-            _check_path(event, _absolute(args[at], None if directory is None else args[directory]))
+            path = _absolute(args[at], None if directory is None else args[directory])
+            _check_path(event, path)
+            if event == "os.mkdir" and path is not None:
+                full_disks.check(path)
     elif event == "sqlite3.connect":
         _check_sqlite(args[0])
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from harness.errors import WorldError
-from harness.history.events import HostChanged
+from harness.history.events import HostChanged, Observation
 from harness.history.recorder import Sink
 from harness.tape import Tape
 from harness.units import MILLISECOND
-from harness.world.sim import escapes
+from harness.world.sim import escapes, full_disks
 from harness.world.sim.handles import SimTimerHandle, is_task_step
 from harness.world.sim.identity import SimFuture
-from harness.world.sim.incarnation import HOST, Incarnation
+from harness.world.sim.incarnation import HOST, Incarnation, WallClock
 from harness.world.sim.loop import SimLoop
 from harness.world.sim.machine import EPOCH_NS
 from harness.world.sim.network import Network
@@ -40,13 +40,13 @@ _LAST_STEPS_MAX: Final = 50
 class SimMachine:
     """One machine: what survives its incarnations."""
 
-    __slots__ = ("clock_offset_ns", "count", "disk", "disk_text", "draws", "life", "name", "program")
+    __slots__ = ("clock", "count", "disk", "disk_text", "draws", "life", "name", "program")
 
     def __init__(self, name: str, disk: Path, tape: Tape) -> None:
         self.name = name
         self.disk = disk
         self.disk_text = os.path.realpath(disk)
-        self.clock_offset_ns = 0
+        self.clock = WallClock()
         self.count = 0
         self.life: Incarnation | None = None
         self.program: asyncio.Task[Any] | None = None
@@ -104,7 +104,10 @@ class Machines:
 
     def wall_ns(self) -> int:
         """The wall clock of the current host."""
-        return EPOCH_NS + self._loop.now + HOST.get(self.harness).clock_offset_ns
+        clock = HOST.get(self.harness).clock
+        if clock.offset_ns:
+            clock.reads += 1
+        return EPOCH_NS + self._loop.now + clock.offset_ns
 
     def dice(self) -> random.Random:
         """Return the entropy of the current host's current incarnation."""
@@ -183,7 +186,7 @@ class Machines:
         machine.count += 1
         self._lives += 1
         machine.life = life = Incarnation(machine.name, machine.count, self._lives)
-        life.clock_offset_ns = machine.clock_offset_ns
+        life.clock = machine.clock
         return life
 
     def declare(self, name: str) -> None:
@@ -201,6 +204,10 @@ class Machines:
             raise WorldError(f"no host {name!r} is running")
         return machine.life
 
+    def latest(self, name: str) -> int:
+        """Return the number of the machine's latest incarnation, running or not. Raises `WorldError` if it has none."""
+        return self._known(name).count
+
     def is_running(self, name: str) -> bool:
         """Say whether an incarnation of the machine is there, running or frozen."""
         machine = self._machines.get(name)
@@ -215,11 +222,40 @@ class Machines:
 
     def set_clock_offset(self, name: str, offset_ns: int) -> None:
         """Let the machine's wall clock be off by so much from now on."""
-        machine = self._machine(name)
-        machine.clock_offset_ns = offset_ns
-        if machine.life is not None:
-            machine.life.clock_offset_ns = offset_ns
+        self._machine(name).clock.offset_ns = offset_ns
         self._trace.note(self._loop.now, f"clock {name} {offset_ns}")
+
+    def step_clock(self, name: str, by_ns: int) -> None:
+        """Step the machine's wall clock, running or not, and record how often it was read since the step before."""
+        clock = self._known(name).clock
+        reads, clock.reads = clock.reads, 0
+        self.set_clock_offset(name, clock.offset_ns + by_ns)
+        self._observe(name, "clock", offset_ns=clock.offset_ns, reads=reads)
+
+    def fill_disk(self, name: str) -> None:
+        """Let no write to the machine's disk succeed; nothing happens if it is full. Raises `WorldError`."""
+        self.life(name)
+        with escapes.permitted():
+            full_disks.fill(self._machines[name].disk_text)
+        self._trace.note(self._loop.now, f"disk {name} full")
+
+    def free_disk(self, name: str) -> None:
+        """Let writes succeed again, and record how many were refused; nothing happens if the disk is not full."""
+        disk = self._known(name).disk_text
+        if full_disks.is_full(disk):
+            self._observe(name, "disk", failed_writes=full_disks.free(disk))
+            self._trace.note(self._loop.now, f"disk {name} free")
+
+    def _known(self, name: str) -> SimMachine:
+        """Return a machine that was booted at some time, or raise `WorldError`."""
+        machine = self._machines.get(name)
+        if machine is None or not machine.count:
+            raise WorldError(f"no host {name!r} was ever started")
+        return machine
+
+    def _observe(self, name: str, what: str, **value: int) -> None:
+        number = self._machines[name].count
+        self._sink.record(Observation(self._loop.now, name, number, what, dict(value)))
 
     def boot(self, name: str, program: Callable[..., Awaitable[Any]], *args: Any) -> asyncio.Task[Any]:
         """Start a new incarnation that runs `program(*args)`, and return its task, which never fails.

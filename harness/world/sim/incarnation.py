@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     import random
 
 
+class WallClock:
+    """What a machine's wall clock is off by, and how often it was read while it was. All incarnations share it."""
+
+    __slots__ = ("offset_ns", "reads")
+
+    def __init__(self) -> None:
+        self.offset_ns = 0
+        self.reads = 0
+
+
 class Incarnation:
     """One start of one machine.
 
@@ -25,7 +35,7 @@ class Incarnation:
 
     __slots__ = (
         "alive",
-        "clock_offset_ns",
+        "clock",
         "code",
         "context",
         "kept",
@@ -43,7 +53,7 @@ class Incarnation:
         self.number = number
         self.code = code
         self.plain_step = STEP(code, 0)
-        self.clock_offset_ns = 0
+        self.clock = WallClock()
         self.label = f"{machine}#{number}"
         self.alive = True
         self.parked: list[asyncio.Handle] | None = None

@@ -20,7 +20,7 @@ from harness.errors import EscapeError, WorldError
 from harness.units import SECOND
 from harness.world import wall_clock
 from harness.world.cfunction import Redirection
-from harness.world.sim import databases, entropy, escapes, shims
+from harness.world.sim import databases, entropy, escapes, full_disks, shims
 from harness.world.sim.active import RUN, Escapes
 from harness.world.sim.machine import Machine
 
@@ -131,6 +131,7 @@ def virtual(machine: Machine, collector: Escapes | None = None) -> Iterator[None
         databases.forget_all()
         RUN.begin(machine, kept)
         stack.callback(RUN.end)
+        stack.callback(full_disks.free_all)
         for redirection in _redirections:
             redirection.install()
             stack.callback(redirection.restore)

@@ -116,6 +116,25 @@ class SimWorld:
             self.observe_unanswered(name)
         self.machines.thaw(name)
 
+    async def fill_disk(self, host: str) -> None:
+        """Let no write to the host's disk succeed. full_disks.py tells what is reached."""
+        self._check_host(host)
+        self.machines.fill_disk(host)
+
+    async def free_disk(self, host: str) -> None:
+        """Let writes succeed again; a `disk` observation tells how many were refused."""
+        self._check_host(host)
+        self.machines.free_disk(host)
+
+    async def step_clock(self, host: str, by_ns: int) -> None:
+        """Step the host's wall clock; a `clock` observation tells of it."""
+        self._check_host(host)
+        self.machines.step_clock(host, by_ns)
+
+    def _check_host(self, name: str) -> None:
+        if name in self.network.observer.dependencies:
+            raise WorldError(f"{name!r} is a dependency, not a host")
+
     async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
         """Ask the program to finish and wait; True if it did within the timeout, else it was killed."""
         if not self.machines.is_running(name):
