@@ -15,6 +15,7 @@ from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
@@ -164,21 +165,25 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
     def _run_once(self) -> None:  # noqa: C901, PLR0912 - the hottest loop there is, in one piece
         """Take turns until the loop is to stop. asyncio asks for one turn a call; here calls would cost most of it."""
         ready, heap, trace = self._ready, self.heap, self.trace
+        turns_max = self.budget.turns_at_one_instant
         while True:
-            if self.polled:
-                self._poll()
+            if self.polled:  # see which of the sockets that were ready in the last turn still are, as `select` would
+                polled, self.polled = self.polled, []
+                for sock in polled:
+                    sock.fired = False
+                    sock.poll()
             if ready or self._stopping:
                 self._turns += 1
-                if self._turns > self.budget.turns_at_one_instant:
+                if self._turns > turns_max:
                     self._raise_spinning()
+                now = self.now
             else:
-                when = self._next_time()
-                if when > self.now:
-                    self.now = when
+                now = self._next_time()
+                if now > self.now:
+                    self.now = now
                     self._turns = 0
-                    trace.buffer += JUMP(b"t", when)
+                    trace.buffer += JUMP(b"t", now)
             # The kernel acts, and timers become ready, in the order of their times.
-            now = self.now
             while heap and heap[0][0] <= now:
                 _, _, act, item = heappop(heap)
                 if act is not None:
@@ -188,26 +193,19 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                 else:
                     item._scheduled = False
                     ready.append(item)
-            if len(ready) > 1:
-                self._schedule.merge(ready)
             if ready:
+                if len(ready) > 1:
+                    self._schedule.merge(ready)
                 self._run_batch(len(ready))
-            if self.steps >= self._pause_at:
-                self._pause()
+                if self.steps >= self._pause_at:
+                    self._pause()
             if self._stopping:
                 return
-
-    def _poll(self) -> None:
-        """See which of the sockets that were ready in the last turn still are, as `select` would."""
-        polled, self.polled = self.polled, []
-        for sock in polled:
-            sock.fired = False
-            sock.poll()
 
     def _run_batch(self, count: int) -> None:
         next_ready = self._ready.popleft
         trace = self.trace
-        buffer = trace.buffer
+        buffer, rows = trace.buffer, trace.rows
         for _ in range(count):
             handle = next_ready()
             if handle._cancelled:
@@ -222,7 +220,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
             callback = handle._callback
             owner = getattr(callback, "__self__", None)
             buffer += STEP(host.code, owner.sim_number) if owner.__class__ is SimTask else host.plain_step
-            if trace.rows is not None:
+            if rows is not None:
                 trace.row(self.now, f"step {host.label} {_name_of(callback, owner)}")
             self.steps += 1
             try:
@@ -257,12 +255,14 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         heap = self.heap
         if self._timer_cancelled_count > _CANCELLED_MIN and self._timer_cancelled_count * 2 > len(heap):
             self._drop_cancelled()
-        while heap and heap[0][2] is None and heap[0][3]._cancelled:
+        while True:
+            if not heap:
+                raise DeadlockError(f"nothing is runnable and no timer is armed; {describe_tasks(self)}")
+            when, _, act, item = heap[0]
+            if act is not None or not item._cancelled:
+                break
             heappop(heap)
             self._timer_cancelled_count -= 1
-        if not heap:
-            raise DeadlockError(f"nothing is runnable and no timer is armed; {describe_tasks(self)}")
-        when = heap[0][0]
         if when > self.budget.time_ns and when > self.now:
             raise BudgetError(f"past {self.budget.time_ns / SECOND:g} simulated s; {describe_tasks(self)}")
         return when
@@ -361,7 +361,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         """Run `func` inline after a drawn delay, as thread work that takes a while."""
         self._check_closed()
         assert self.run_blocking is not None
-        return self.run_blocking(executor, (lambda: func(*args)) if args else func)
+        return self.run_blocking(executor, partial(func, *args) if args else func)
 
 
 def _name_of(callback: Any, owner: Any) -> str:

@@ -33,6 +33,7 @@ T = TypeVar("T")
 HARNESS: Final = "harness"
 EXECUTOR_MIN_NS: Final = 20_000
 EXECUTOR_MAX_NS: Final = MILLISECOND
+_EXECUTOR_SPAN: Final = EXECUTOR_MAX_NS - EXECUTOR_MIN_NS + 1
 _TEXT_MAX: Final = 300
 _LAST_STEPS_MAX: Final = 50
 
@@ -89,7 +90,7 @@ class Machines:
         self._graveyard: list[Incarnation] = []
         self._lives = 0
         self._over = False
-        self._busy_until: dict[int, tuple[object, int]] = {}
+        self._busy_until: dict[object, int] = {}  # by executor
         self.harness = self._new_life(self._machine(HARNESS))
         network.harness = self.harness
         network.power(HARNESS, on=True)
@@ -132,18 +133,17 @@ class Machines:
     def run_blocking(self, executor: object, call: Callable[[], T]) -> "asyncio.Future[T]":
         """Run `call` inline after a drawn delay; FIFO where `executor` has one worker."""
         loop = self._loop
-        host = self._current()
-        draws = self._machines[host.machine].draws
-        took = EXECUTOR_MIN_NS + draws.below(EXECUTOR_MAX_NS - EXECUTOR_MIN_NS + 1)
-        begin = loop.now
+        host = HOST.get(self.harness)
+        took = EXECUTOR_MIN_NS + self._machines[host.machine].draws.below(_EXECUTOR_SPAN)
+        begin = now = loop.now
         if getattr(executor, "_max_workers", None) == 1:
-            key = id(executor)
-            begin = max(begin, self._busy_until.get(key, (executor, 0))[1])
-            self._busy_until[key] = (executor, begin + took)
+            begin = self._busy_until.get(executor, 0)
+            begin = max(begin, now)
+            self._busy_until[executor] = begin + took
         future: Job[T] = Job(loop=loop)
         # A thread has a context of its own; what it needs of ours is the host.
         timer = loop.call_at_ns(begin + took, self._run_job, future, call, context=host.context.copy())
-        if begin > loop.now:
+        if begin > now:
             future.queued = begin, timer
         return future
 
