@@ -81,16 +81,16 @@ def active_of(toxic: Toxic, *, name: str = "m", toxicity: float = 1.0, per_messa
     )
 
 
-@pytest.fixture(name="talk")
+@pytest.fixture(name="talk", scope="session")
 def _talk() -> type[Talk]:
     return Talk
 
 
-@pytest.fixture(name="active")
+@pytest.fixture(name="active", scope="session")
 def _active() -> Callable[..., Active]:
     return active_of
 
 
-@pytest.fixture(name="fixed_dice")
+@pytest.fixture(name="fixed_dice", scope="session")
 def _fixed_dice() -> type[FixedDice]:
     return FixedDice
