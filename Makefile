@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: setup gate test lint format bench campaign lock clean
+.PHONY: setup gate test lint format bench clients lock clean
 
 setup: .venv/installed
 
@@ -37,8 +37,13 @@ format: setup
 bench: setup
 	$(BIN)/pytest -o python_files='bench_*.py' -m benchmark -s tests/benchmarks
 
+# Other languages' Toxiproxy clients against the embedded proxy; needs node and npm, so it is no part of `test`.
+clients: setup
+	npm install --silent --no-audit --no-fund --prefix .cache/clients toxiproxy-node-client@4.1.0
+	$(BIN)/pytest -rs tests/contract/test_toxiproxy_clients.py tests/contract/test_toxiproxy_oracle.py
+
 lock:
 	$(BIN)/uv lock
 
 clean:
-	rm -rf .venv reports/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .cache reports/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
