@@ -30,6 +30,7 @@ from harness.history.events import Event
 from harness.history.recorder import OperationLog, Sink
 from harness.tape import Stream, Tape
 from harness.toxics.base import Direction, Toxic
+from harness.toxics.exchange.match import Follow
 
 WorldKind: TypeAlias = Literal["sim", "real"]
 
@@ -157,8 +158,13 @@ class World(Protocol):
     async def sleep_until(self, time_ns: int) -> None:
         """Return at that time, or at once if it has passed."""
 
-    async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
-        """Start a dependency (`kind` is `redis`); hosts started later find its URL in `endpoints[name]`."""
+    async def start_dependency(
+        self, name: str, kind: str, options: Mapping[str, Any], *, follow: Follow | None = None
+    ) -> Dependency:
+        """Start a dependency (`kind` is `redis`); hosts started later find its URL in `endpoints[name]`.
+
+        With `follow`, the links' toxics follow every conversation of hosts with it from its first byte.
+        """
 
     def dependency(self, name: str) -> Any:
         """Return the control surface of a running dependency; each kind has its own."""

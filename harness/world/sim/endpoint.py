@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from harness.world.sim.incarnation import Incarnation
+    from harness.world.sim.middlebox import Middlebox
     from harness.world.sim.network import Network
     from harness.world.sim.sockets import SimSocket
 
@@ -68,6 +69,7 @@ class Endpoint:
         "link",
         "local",
         "local_only",
+        "middlebox",
         "network",
         "peer",
         "proto",
@@ -121,6 +123,7 @@ class Endpoint:
         self.dead = False
         self.closed = False
         self.vanished = False
+        self.middlebox: Middlebox | None = None
         self.stands_for: Any = None
 
     # --- readiness ----------------------------------------------------------------------------------------------
@@ -158,12 +161,16 @@ class Endpoint:
 
     def transmit(self, item: Any, size: int) -> None:
         """Put a segment (bytes, FIN, RST or WINDOW_UPDATE) on the link."""
+        link = self.link
         if self.held is not None:
             self.held.append(item)
+            if link.cut and item.__class__ is bytes:
+                link.held_bytes += size
             return
-        link = self.link
         delay = link.fate(size)
         if delay == LOST:
+            if item.__class__ is bytes:
+                link.held_bytes += size
             if item is not RST:
                 self.hold(item)
             return
@@ -190,10 +197,13 @@ class Endpoint:
             self.since = now
             loop.after_kernel(now + RETRANSMIT_MAX_NS, self._check_acks, None)
 
-    def arrive(self, item: Any) -> None:
-        """Take a segment off the link."""
+    def arrive(self, item: Any, *, filtered: bool = False) -> None:
+        """Take a segment off the link; `filtered` says that it has been through the toxics already."""
         if self.vanished:
             self.peer.hold(item)
+            return
+        if self.middlebox is not None and not filtered and (item.__class__ is bytes or item is FIN):
+            self.middlebox.take(self, item)
             return
         if item.__class__ is bytes:
             if self.closed or self.dead:
@@ -213,6 +223,10 @@ class Endpoint:
             peer.credit = 0
             self.poll_soon()
         elif item is FIN:
+            host_link = (self.link if self.initiator else self.link.back).host_link
+            if host_link is not None and not filtered:
+                host_link.intercept(self).take(self, item)
+                return
             if self.closed or self.dead:
                 return
             self.end_of_file = True

@@ -59,6 +59,7 @@ class Handshake:
         link = self._client.link.back if back else self._client.link
         delay = link.fate(0)
         if delay == LOST:
+            link.lost_connects += 1
             return
         loop = self._network.loop
         self._network.note_segment(link, loop.now, loop.now + delay, kind, 0)
@@ -68,12 +69,15 @@ class Handshake:
         target, client = self._target, self._client
         if not target.on or not self._is_pending():
             return
+        if client.link.deaf:
+            client.link.lost_connects += 1
+            return
         if self._server is None:
             assert client.remote is not None
             listener = target.listeners.get(client.remote[1])
             if listener is not None and listener.local_only and target.name != client.host.machine:
                 listener = None
-            if target.refusing or listener is None:
+            if target.refusing or client.link.refusing or listener is None:
                 self._send(self._refused, "R", back=True)
                 return
             assert listener.accepting is not None
@@ -138,10 +142,13 @@ class Handshake:
         listener.half_open -= 1
         if server.vanished or server.dead:
             return
-        if listener.closed or listener.accepting is None:
+        if listener.closed or listener.accepting is None or self._client.link.refusing:
             server.reset_peer()
             server.close()
             return
+        host_link = self._client.link.host_link
+        if host_link is not None:
+            host_link.accepted(server)
         listener.accepting.append(server)
         if listener.reader is not None and not listener.fired:
             listener.fire(listener.reader)

@@ -1,9 +1,12 @@
 """Directed links between machines. `Link.fate` is the one place that decides what happens to a segment."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from harness.tape import Stream
 from harness.units import MILLISECOND
+
+if TYPE_CHECKING:
+    from harness.world.sim.host_link import HostLink
 
 LATENCY_MIN_NS: Final = 100_000
 LATENCY_MAX_NS: Final = MILLISECOND
@@ -15,9 +18,28 @@ LOST: Final = -1
 
 
 class Link:
-    """Everything from one machine to another, in one direction. `back` is the same in the other direction."""
+    """Everything from one machine to another, in one direction. `back` is the same in the other direction.
 
-    __slots__ = ("_draws", "_low_ns", "_span", "back", "cut", "destination_code", "name", "source_code")
+    `host_link` is the faults' handle of the way from a host to a dependency, if this is one. `refusing` and `deaf` are
+    about connecting that way: answered by a reset, or not at all. `held_bytes` and `lost_connects` count, since the run
+    began, the payload that cuts stopped and the handshake segments that they lost.
+    """
+
+    __slots__ = (
+        "_draws",
+        "_low_ns",
+        "_span",
+        "back",
+        "cut",
+        "deaf",
+        "destination_code",
+        "held_bytes",
+        "host_link",
+        "lost_connects",
+        "name",
+        "refusing",
+        "source_code",
+    )
 
     back: "Link"
 
@@ -26,6 +48,11 @@ class Link:
         self.source_code = source_code
         self.destination_code = destination_code
         self.cut = False
+        self.refusing = False
+        self.deaf = False
+        self.held_bytes = 0
+        self.lost_connects = 0
+        self.host_link: HostLink | None = None
         self._draws = draws
         self._low_ns = LATENCY_MIN_NS
         self._span = LATENCY_MAX_NS - LATENCY_MIN_NS + 1

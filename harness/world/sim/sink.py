@@ -52,4 +52,4 @@ class RunSink:
 
 
 def _is_of_world(event: Event) -> bool:
-    return isinstance(event, Observation) and event.name in ("link", "unhandled")
+    return isinstance(event, Observation) and event.name in ("link", "toxic", "unhandled")

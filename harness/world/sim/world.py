@@ -9,9 +9,11 @@ from harness.errors import WorldError, unknown_name
 from harness.history.events import Observation
 from harness.history.recorder import OperationLog, Sink
 from harness.tape import Tape
+from harness.toxics.exchange.match import Follow
 from harness.world.base import Dependency, HostSpec, WorldKind
 from harness.world.sim.clockwork import Budget
 from harness.world.sim.host import SimHost
+from harness.world.sim.host_link import HostLink
 from harness.world.sim.hosts import Machines
 from harness.world.sim.incarnation import HOST
 from harness.world.sim.loop import SimLoop
@@ -59,6 +61,8 @@ class SimWorld:
         self._targets = targets
         self._kinds = dependency_kinds
         self._dependencies: dict[str, Any] = {}
+        self._follow: dict[str, Follow | None] = {}
+        self._links: dict[tuple[str, str], HostLink] = {}
 
     # --- World --------------------------------------------------------------------------------------------------
 
@@ -77,13 +81,16 @@ class SimWorld:
         finally:
             timer.cancel()
 
-    async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
+    async def start_dependency(
+        self, name: str, kind: str, options: Mapping[str, Any], *, follow: Follow | None = None
+    ) -> Dependency:
         """Start a dependency; hosts started later find its URL in `endpoints[name]`."""
         if name in self._dependencies:
             raise WorldError(f"the dependency {name!r} is running already")
         if kind not in self._kinds:
             raise unknown_name("kind of dependency", kind, self._kinds)
         self.network.observer.dependencies.add(name)
+        self._follow[name] = follow
         self.machines.declare(name)
         dependency: Dependency = await self._kinds[kind](self, name, options)
         self._dependencies[name] = dependency
@@ -95,8 +102,18 @@ class SimWorld:
             raise unknown_name("dependency", name, self._dependencies)
         return self._dependencies[name]
 
+    def link(self, host: str, dependency: str) -> HostLink:
+        """Return the link of a host towards a running dependency. Raises `WorldError` if there is none."""
+        self._check_host(host)
+        self.machines.latest(host)
+        if dependency not in self._dependencies:
+            raise WorldError(str(unknown_name("dependency", dependency, self._dependencies)))
+        return self._link(host, dependency)
+
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart, as a new incarnation) a host."""
+        for name in self._dependencies:
+            self._link(spec.name, name)  # the host finds a middlebox in its way from its first connection on
         self.machines.boot(spec.name, self._run_program, spec)
 
     async def kill_host(self, name: str, *, silent: bool = False) -> None:
@@ -153,6 +170,19 @@ class SimWorld:
             return name not in self.machines.failures
         self.machines.kill(name)
         return False
+
+    def _link(self, host: str, dependency: str) -> HostLink:
+        link = self._links.get((host, dependency))
+        if link is None:
+
+            def observe(value: dict[str, Any]) -> None:
+                number = self.machines.latest(host)
+                self.history.record(Observation(self.loop.now, host, number, "toxic", value))
+
+            follow = self._follow[dependency]
+            link = HostLink(self.network, self.tape, host, dependency, follow=follow, observe=observe)
+            self._links[host, dependency] = link
+        return link
 
     # --- more than World ----------------------------------------------------------------------------------------
 

@@ -1,21 +1,34 @@
 """Fixtures of the sim world's tests."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 
-@pytest.fixture(scope="session")
-def fakes() -> ModuleType:
-    """The module `fake_machine` of this directory (test directories are no packages)."""
-    spec = importlib.util.spec_from_file_location("sim_fake_machine", Path(__file__).with_name("fake_machine.py"))
+def _module(name: str) -> ModuleType:
+    """Load a module of this directory (test directories are no packages)."""
+    spec = importlib.util.spec_from_file_location(f"sim_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def fakes() -> ModuleType:
+    """The module `fake_machine`."""
+    return _module("fake_machine")
+
+
+@pytest.fixture(scope="session")
+def linked() -> ModuleType:
+    """The module `linked`."""
+    return _module("linked")
 
 
 @pytest.fixture
