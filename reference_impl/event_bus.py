@@ -22,6 +22,8 @@ What it promises:
 - *Order*: per event type and bus, handlers see events in the order of their acks; the argument: `_event_bus.lane`.
 - *Once*: repetitions in the stream do not reach handlers; what exactly holds in which crash: `_event_bus.consumer`.
 - *Bounded time*: a publish waits for Redis 170 ms at most, then for one commit of the buffer.
+- *An error reply confirms nothing*, and nothing is given up for it. A Redis that refuses (OOM, READONLY, LOADING,
+  NOAUTH) counts as away. An error about one stream (WRONGTYPE) holds up the others too, until somebody repairs it.
 
 How: `_event_bus.modes` decides between direct, fallback and resync; `lane` carries events to Redis or into the buffer;
 `recovery` brings them back; `consumer` delivers.

@@ -137,7 +137,7 @@ class Subscription:
 
     async def _send(self, link: Link, commands: Sequence[bytes]) -> None:
         if commands:
-            await link.ask(b"".join(commands), len(commands), self._options.replay_timeout)
+            _check_acks(await link.ask(b"".join(commands), len(commands), self._options.replay_timeout))
 
     def _pack_read(self, start: str, block: float) -> bytes:
         blocking = ("BLOCK", round(block * 1000)) if block else ()
@@ -161,6 +161,7 @@ class Subscription:
             log.warning("event bus: Redis lost group %s; reading from the beginning", self._group)
             await self._make_groups(link)
             return []
+        _check_acks(replies[:-1])
         return found or []
 
     async def _claim(self, link: Link, marks: Watermarks) -> list[bytes]:
@@ -241,3 +242,10 @@ class Subscription:
         if isinstance(reply, Exception):
             raise LinkError(f"the dead-letter stream refuses: {reply}")
         self._counters.dead_lettered += 1
+
+
+def _check_acks(replies: Sequence[Reply]) -> None:
+    """Raise LinkError if an acknowledgement was refused: its entries are still pending, and must be met again."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise LinkError(f"cannot acknowledge: {reply}")

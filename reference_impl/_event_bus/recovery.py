@@ -3,7 +3,10 @@
 One task. While publishing is direct it only probes an idle link. Otherwise it tries to reach Redis, with full-jitter
 pauses of at most half a second, and once Redis answers it replays: first the retained tail if this is another Redis
 process than the one that confirmed it, then the buffer in row order, a MULTI/EXEC batch at a time, deleting what was
-confirmed before reading on. The batch adapts to the link: halved when it was not confirmed in time, else doubled.
+confirmed before reading on. The batch adapts: halved when it was refused or not confirmed in time, else doubled.
+
+An error reply of any kind confirms nothing, and nothing is given up for it: whether the server is to blame (OOM,
+READONLY) or one event (WRONGTYPE), everything stays in the buffer, in order, until Redis takes it.
 """
 
 import asyncio
@@ -197,17 +200,16 @@ class Recovery:
         lane.counters.resynced += len(rows)
 
     async def _confirmed(self, link: Link, events: Sequence[Event]) -> None:
-        """Append a batch, or raise; adapt the batch to what the link bears."""
+        """Append a batch, or raise; adapt the batch to what the link bears and the server takes."""
         timeout = self._options.replay_timeout
         if self._hold_deadline is not None:
             timeout = max(0.0, min(timeout, self._hold_deadline - self._loop.time()))
         packed = pack_batch(events, self._xadd)
         try:
-            replies = await link.ask(packed.data, packed.replies, timeout)
+            problem = refusal(await link.ask(packed.data, packed.replies, timeout), len(events))
+            if problem is not None:
+                raise LinkError(problem)  # noqa: TRY301 - handled as no answer is
         except LinkError:
             self._batch = max(1, self._batch // 2)
             raise
-        problem = refusal(replies, len(events))
-        if problem is not None:
-            raise LinkError(problem)
         self._batch = min(self._options.batch, self._batch * 2)

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from reference_impl._event_bus.buffer import Appended, Buffer, Spill
-from reference_impl._event_bus.encoding import EventKey
-from reference_impl._event_bus.lane import Lane
-from reference_impl._event_bus.link import Link
+from reference_impl._event_bus.encoding import EventKey, Reply
+from reference_impl._event_bus.lane import Lane, Slot
+from reference_impl._event_bus.link import Link, LinkError
 from reference_impl._event_bus.model import Event
 from reference_impl._event_bus.recovery import Recovery
 from reference_impl._event_bus.watermarks import Mark, Watermarks
@@ -86,6 +86,24 @@ class _WriteBehind(Lane):
         self._loop.call_later(_WRITE_BEHIND, super()._commit)
 
 
+class _TrustsReplies(Lane):
+    def _sent(self, batch: Sequence[Slot], result: Sequence[Reply] | LinkError) -> None:
+        """Take any reply for a confirmation."""
+        if not isinstance(result, LinkError):
+            result = [b"1-1"] if len(batch) == 1 else [[b"1-1"] * len(batch)]
+        super()._sent(batch, result)
+
+
+class _DropsRefused(Recovery):
+    async def _confirmed(self, link: Link, events: Sequence[Event]) -> None:
+        """Take events that Redis refuses for poison, which would be refused for ever, and go on without them."""
+        try:
+            await super()._confirmed(link, events)
+        except LinkError:
+            if not link.is_open:
+                raise
+
+
 class _NeverDuplicate(Watermarks):
     def is_duplicate(self, _key: EventKey, _event_type: str) -> bool:
         """Take every entry for a new event."""
@@ -134,6 +152,14 @@ class _WriteBehindBus(EventBusV2):
     lane_type = _WriteBehind
 
 
+class _TrustingBus(EventBusV2):
+    lane_type = _TrustsReplies
+
+
+class _DropsRefusedBus(EventBusV2):
+    recovery_type = _DropsRefused
+
+
 class _NoDedupeBus(EventBusV2):
     watermarks_type = _NeverDuplicate
 
@@ -162,6 +188,8 @@ no_dedupe_on_lost_reply = _factory(_NoDedupeBus)
 in_memory_buffer = _factory(_InMemoryBus)
 garbles_buffered_text = _factory(_AsciiOnlyBus)
 forgets_to_leave_fallback = _factory(_StaysInFallbackBus)
+treats_error_reply_as_sent = _factory(_TrustingBus)
+drops_what_redis_refuses = _factory(_DropsRefusedBus)
 
 VARIANTS: Mapping[str, Factory] = MappingProxyType(
     {
@@ -175,6 +203,8 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "in_memory_buffer": in_memory_buffer,
         "garbles_buffered_text": garbles_buffered_text,
         "forgets_to_leave_fallback": forgets_to_leave_fallback,
+        "treats_error_reply_as_sent": treats_error_reply_as_sent,
+        "drops_what_redis_refuses": drops_what_redis_refuses,
     }
 )
 """Factories of the shape of `reference_impl.event_bus.make`, by name of the defect."""

