@@ -6,7 +6,7 @@ If the connection's conversation is followed, an exchange stands in front of bot
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from harness.toxics.base import Active, Dice, Direction, Item
+from harness.toxics.base import Active, Dice, Direction, Item, Signal
 from harness.toxics.exchange.exchange import Exchange, Outlet
 from harness.toxics.exchange.match import Follow
 from harness.toxics.exchange.protocols import exchange_for, match_of
@@ -23,10 +23,11 @@ stays under 32 MiB (50 MiB if both directions stall); the price is that latency 
 class Conduit:
     """One connection's way through its toxics. A shell feeds it, sends what it puts out, and wakes it at `due_ns`.
 
-    What is fed in one direction may put something out in the other, or make room there.
+    What is fed in one direction may put something out in the other, or make room there. After `CLOSE` or `RESET` the
+    connection is over, both ways: nothing comes out any more, nothing is held, nothing wants to be woken.
     """
 
-    __slots__ = ("_dice", "_exchange", "_follow", "_pipes")
+    __slots__ = ("_dice", "_exchange", "_follow", "_over", "_pipes")
 
     def __init__(self, actives: Iterable[Active], dice: Callable[[str], Dice], *, follow: Follow | None = None) -> None:
         """`actives` are the toxics there are now, in order of creation; `dice` gives each its own dice, by name.
@@ -40,6 +41,7 @@ class Conduit:
             follow = next((match.follows for match in matches if match is not None), None)
         self._dice = dice
         self._follow = follow
+        self._over = False
         self._exchange: Exchange | None = None if follow is None else exchange_for(follow)
         self._pipes: dict[Direction, Pipe] = {"upstream": Pipe(dice), "downstream": Pipe(dice)}
         for active in actives:
@@ -56,7 +58,7 @@ class Conduit:
 
     def is_bare(self, direction: Direction) -> bool:
         """Say whether bytes in that direction go straight through, so that a shell may skip `feed`."""
-        return self._exchange is None and self._pipes[direction].is_bare
+        return self._exchange is None and not self._over and self._pipes[direction].is_bare
 
     def held(self, direction: Direction) -> int:
         """Return how many bytes of that direction have been taken in and neither passed on nor dropped."""
@@ -73,18 +75,18 @@ class Conduit:
     def feed(self, direction: Direction, now_ns: int, data: bytes) -> Output:
         """Bytes have arrived from the sender of that direction."""
         if self._exchange is None:
-            return [(direction, item) for item in self._pipes[direction].feed(now_ns, data)]
+            return self._put_out([(direction, item) for item in self._pipes[direction].feed(now_ns, data)])
         outlet = Outlet()
         self._exchange.feed(direction, now_ns, data, outlet)
-        return self._pass_through(outlet, now_ns)
+        return self._put_out(self._pass_through(outlet, now_ns))
 
     def finish(self, direction: Direction, now_ns: int) -> Output:
         """The sender of that direction has closed its side."""
         if self._exchange is None:
-            return [(direction, item) for item in self._pipes[direction].finish(now_ns)]
+            return self._put_out([(direction, item) for item in self._pipes[direction].finish(now_ns)])
         outlet = Outlet()
         self._exchange.finish(direction, now_ns, outlet)
-        return self._pass_through(outlet, now_ns)
+        return self._put_out(self._pass_through(outlet, now_ns))
 
     def wake(self, now_ns: int) -> Output:
         """`due_ns` has come."""
@@ -93,13 +95,15 @@ class Conduit:
             outlet = Outlet()
             self._exchange.wake(now_ns, outlet)
             output += self._pass_through(outlet, now_ns)
-        return output
+        return self._put_out(output)
 
     def add(self, active: Active) -> None:
         """A toxic was created while this connection lives: it takes its place behind those there are.
 
         A matching toxic takes only a connection that is followed; else it counts it as `unfollowed`.
         """
+        if self._over:
+            return
         match = match_of(active.toxic)
         if match is None:
             self._pipes[active.stream].add(active)
@@ -112,7 +116,7 @@ class Conduit:
         """A toxic was given other attributes (`active.toxic` is the new declaration)."""
         match = match_of(active.toxic)
         if match is None:
-            return [(active.stream, item) for item in self._pipes[active.stream].change(active, now_ns)]
+            return self._put_out([(active.stream, item) for item in self._pipes[active.stream].change(active, now_ns)])
         if self._exchange is not None:
             self._exchange.change(active, match)
         return []
@@ -120,11 +124,11 @@ class Conduit:
     def remove(self, active: Active, now_ns: int) -> Output:
         """A toxic was removed."""
         if match_of(active.toxic) is None:
-            return [(active.stream, item) for item in self._pipes[active.stream].remove(active, now_ns)]
+            return self._put_out([(active.stream, item) for item in self._pipes[active.stream].remove(active, now_ns)])
         outlet = Outlet()
         if self._exchange is not None:
             self._exchange.remove(active, outlet)
-        return self._pass_through(outlet, now_ns)
+        return self._put_out(self._pass_through(outlet, now_ns))
 
     def _pass_through(self, outlet: Outlet, now_ns: int) -> Output:
         """Send what has left the exchange through the pipes."""
@@ -135,4 +139,17 @@ class Conduit:
             output += [("downstream", item) for item in self._pipes["downstream"].take(now_ns, outlet.downstream)]
         if self._exchange is not None and self._exchange.is_needless:
             self._exchange = None
+        return output
+
+    def _put_out(self, output: Output) -> Output:
+        """Return what leaves the conduit, and let go of everything else once the connection is over."""
+        if self._over:
+            return []
+        for position, (_, item) in enumerate(output):
+            if item is Signal.CLOSE or item is Signal.RESET:
+                del output[position + 1 :]
+                self._over = True
+                self._exchange = None
+                self._pipes = {"upstream": Pipe(self._dice), "downstream": Pipe(self._dice)}
+                break
         return output
