@@ -1,0 +1,384 @@
+"""What a connection through the proxy does, seen from both of its ends over real sockets."""
+
+import socket
+import time
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+SLACK_S = 1.0
+"""How late a busy machine may be."""
+
+
+def reset(sock):
+    """Say whether the peer ended by a reset (not by a close)."""
+    try:
+        while sock.recv(65536):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def test_bytes_go_both_ways(proxied, receive):
+    """A connection carries bytes both ways, in order and whole, more than any buffer holds."""
+    client, server = proxied.connect()
+    payload = bytes(range(256)) * 64
+    for _ in range(100):
+        client.sendall(payload)
+        assert receive(server, len(payload)) == payload
+        server.sendall(payload[::-1])
+        assert receive(client, len(payload)) == payload[::-1]
+    counts = proxied.effects()
+    assert counts["connections"] == {"accepted": 1, "unreached": 0, "live": 1}
+    assert counts["bytes"]["upstream"] == {"received": len(payload) * 100, "sent": len(payload) * 100}
+
+
+def test_what_a_client_sends_before_upstream_answers_is_kept(proxied, receive):
+    """The client is accepted before upstream is: what it sends, and even its end, waits."""
+    client = proxied.dial()
+    client.sendall(b"early")
+    client.shutdown(socket.SHUT_WR)
+    server = proxied.accept()
+    assert receive(server, 6) == b"early"
+
+
+def test_the_end_of_one_side_closes_the_other(proxied, receive):
+    """No half-close: after a client's end the server's answer gets lost, and the client is closed."""
+    for ending, other in ((0, 1), (1, 0)):
+        ends = proxied.connect()
+        ends[ending].sendall(b"last")
+        ends[ending].shutdown(socket.SHUT_WR)
+        assert receive(ends[other], 5) == b"last"
+        assert ends[ending].recv(1) == b"", "our own end, closed by the proxy"
+
+
+def test_a_reset_peer_is_a_closed_one(proxied):
+    """A reset on one side arrives as a plain close on the other, as with the original."""
+    client, server = proxied.connect()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    server.close()
+    assert not reset(client)
+
+
+def test_upstream_down(proxied):
+    """Without upstream a client is accepted, then closed."""
+    proxied.upstream.close()
+    client = proxied.dial()
+    assert not reset(client)
+    assert proxied.effects()["connections"] == {"accepted": 1, "unreached": 1, "live": 0}
+
+
+@pytest.mark.parametrize("upstream", ["nowhere.invalid:1", "no-port", "127.0.0.1:99999", "[::1", "a\u0000b:1", "ü" * 80 + ":1"])
+def test_upstream_is_nonsense(server, upstream):
+    """An upstream that is no address does what one that is down does."""
+    answer = server.call("POST", "/proxies", {"name": "n", "upstream": upstream})
+    assert answer.status == 201
+    host, _, port = answer.json()["listen"].rpartition(":")
+    with socket.create_connection((host, int(port)), 10) as client:
+        assert not reset(client)
+
+
+def test_upstream_vanishes_and_returns(proxied, receive):
+    """When upstream goes away its connections end; when it is back new ones work."""
+    client, server = proxied.connect()
+    address = proxied.upstream.getsockname()
+    proxied.upstream.close()
+    server.close()
+    assert client.recv(1) == b""
+    assert proxied.dial().recv(1) == b""
+    with socket.create_server(address) as again:
+        client = proxied.dial()
+        server, _ = again.accept()
+        with server:
+            server.sendall(b"back")
+            assert receive(client, 4) == b"back"
+
+
+def test_disable_and_enable(proxied, receive):
+    """Disabled: connections end at once, new ones are refused, the port stays ours. Enabled: the same port works."""
+    client, server = proxied.connect()
+    proxied.enable(on=False)
+    assert client.recv(1) == b""
+    assert server.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        proxied.dial()
+    with socket.socket() as thief, pytest.raises(OSError, match="Address already in use"):
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        thief.bind(proxied.address)
+    assert proxied.server.call("GET", proxied.path).json()["listen"] == f"127.0.0.1:{proxied.address[1]}"
+    proxied.enable(on=True)
+    client, server = proxied.connect()
+    client.sendall(b"x")
+    assert receive(server, 1) == b"x"
+
+
+def test_deleting_gives_the_port_back(proxied):
+    """A deleted proxy ends its connections and leaves its port to whoever wants it."""
+    client, _ = proxied.connect()
+    assert proxied.server.call("DELETE", proxied.path).status == 204
+    assert client.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        proxied.dial()
+    socket.create_server(proxied.address).close()
+
+
+def test_another_upstream(proxied, receive):
+    """A changed upstream ends connections, keeps port and toxics, and leads new connections elsewhere."""
+    proxied.add("latency", latency=1)
+    client, _ = proxied.connect()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        upstream = f"127.0.0.1:{other.getsockname()[1]}"
+        shown = proxied.server.call("POST", proxied.path, {"upstream": upstream}).json()
+        assert shown["listen"] == f"127.0.0.1:{proxied.address[1]}"
+        assert [toxic["name"] for toxic in shown["toxics"]] == ["latency_downstream"]
+        assert client.recv(1) == b""
+        client = proxied.dial()
+        server, _ = other.accept()
+        with server:
+            server.sendall(b"new")
+            assert receive(client, 3) == b"new"
+
+
+def test_another_port(proxied, receive):
+    """A changed listen ends connections, leaves the old port, keeps the toxics, and listens on the new one."""
+    proxied.add("latency", latency=1)
+    client, _ = proxied.connect()
+    shown = proxied.server.call("POST", proxied.path, {"listen": "localhost:0"}).json()
+    assert [toxic["name"] for toxic in shown["toxics"]] == ["latency_downstream"]
+    assert client.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        proxied.dial()
+    host, _, port = shown["listen"].rpartition(":")
+    with socket.create_connection((host, int(port)), 10) as client:
+        proxied.accept().sendall(b"new")
+        assert receive(client, 3) == b"new"
+
+
+def test_latency_delays_and_keeps_pipelining(proxied, receive):
+    """Each chunk is late by the latency since its own arrival: ten in a row take it once, not ten times."""
+    proxied.add("latency", latency=200)
+    client, server = proxied.connect()
+    began = time.monotonic()
+    for number in range(10):
+        server.sendall(b"%d" % number)
+    assert receive(client, 10) == b"0123456789"
+    assert 0.2 <= time.monotonic() - began < 0.2 + SLACK_S
+    client.sendall(b"up")
+    assert receive(server, 2) == b"up", "the other direction is not slowed"
+
+
+def test_toxics_change_on_living_connections(proxied, receive):
+    """Adding, changing and removing a toxic takes hold of connections that are there."""
+    client, server = proxied.connect()
+    proxied.add("latency", latency=60_000)
+    server.sendall(b"held")
+    client.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    client.settimeout(10)
+    proxied.remove("latency_downstream")
+    assert receive(client, 4) == b"held"
+    proxied.add("latency", latency=60_000)
+    body = {"attributes": {"latency": 1}}
+    assert proxied.server.call("POST", f"{proxied.path}/toxics/latency_downstream", body).status == 200
+    server.sendall(b"quick")
+    assert receive(client, 5) == b"quick"
+
+
+def test_bandwidth_limits(proxied, receive):
+    """40 kB at 100 kB/s take 0.4 s, less what the first piece may be ahead."""
+    proxied.add("bandwidth", rate=100)
+    client, server = proxied.connect()
+    began = time.monotonic()
+    server.sendall(bytes(40_000))
+    assert len(receive(client, 40_000)) == 40_000
+    assert 0.2 < time.monotonic() - began < 0.4 + SLACK_S
+
+
+def test_slow_close_delays_the_end_only(proxied, receive):
+    """Data comes at once, the end later."""
+    proxied.add("slow_close", delay=300)
+    client, server = proxied.connect()
+    began = time.monotonic()
+    server.sendall(b"x")
+    server.close()
+    assert receive(client, 1) == b"x"
+    assert time.monotonic() - began < 0.3
+    assert client.recv(1) == b""
+    assert 0.3 <= time.monotonic() - began < 0.3 + SLACK_S
+
+
+def test_timeout_drops_and_closes(proxied):
+    """Nothing arrives, and after the timeout the connection ends."""
+    proxied.add("timeout", timeout=200)
+    began = time.monotonic()
+    client, server = proxied.connect()
+    server.sendall(b"lost")
+    assert client.recv(1) == b""
+    assert 0.15 <= time.monotonic() - began < 0.2 + SLACK_S
+
+
+def test_timeout_zero_waits_for_its_removal(proxied):
+    """A timeout of 0 drops for ever; removing it closes the connection."""
+    proxied.add("timeout", timeout=0)
+    client, server = proxied.connect()
+    server.sendall(b"lost")
+    client.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    client.settimeout(10)
+    proxied.remove("timeout_downstream")
+    assert client.recv(1) == b""
+    assert server.recv(1) == b""
+
+
+def test_reset_peer_resets_both_ends(proxied):
+    """After the first data and its timeout both ends see a reset, not a close."""
+    proxied.add("reset_peer", timeout=100)
+    client, server = proxied.connect()
+    began = time.monotonic()
+    server.sendall(b"first")
+    assert reset(client)
+    assert 0.1 <= time.monotonic() - began < 0.1 + SLACK_S
+    assert reset(server)
+
+
+def test_slicer_slices(proxied, receive):
+    """All bytes arrive, in order, in pieces that take their time."""
+    proxied.add("slicer", average_size=100, size_variation=0, delay=20_000)
+    client, server = proxied.connect()
+    payload = bytes(range(200)) * 5
+    began = time.monotonic()
+    server.sendall(payload)
+    assert receive(client, 100) == payload[:100]
+    assert receive(client, 900) == payload[100:]
+    assert 0.1 < time.monotonic() - began < 0.25 + SLACK_S
+
+
+def test_limit_data_closes_after_so_many_bytes(proxied, receive):
+    """Exactly so many bytes arrive, then the end."""
+    proxied.add("limit_data", bytes=100)
+    client, server = proxied.connect()
+    server.sendall(bytes(250))
+    assert len(receive(client, 250)) == 100
+
+
+def test_toxicity_zero_spares_every_connection(proxied, receive):
+    """A toxic that takes nobody does nothing, and says so."""
+    proxied.add("timeout", toxicity=0)
+    client, server = proxied.connect()
+    server.sendall(b"x")
+    assert receive(client, 1) == b"x"
+    assert proxied.effects()["toxics"] == {"timeout_downstream": {}}
+
+
+def test_half_open_keeps_a_connection_that_is_dead(proxied, receive):
+    """What is sent that way is lost without a word; the other way works."""
+    proxied.add("half_open", "upstream")
+    client, server = proxied.connect()
+    client.sendall(b"into the void")
+    server.sendall(b"x")
+    assert receive(client, 1) == b"x"
+    server.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        server.recv(1)
+    assert proxied.effects()["toxics"]["half_open_upstream"]["dropped"] == 13
+
+
+def test_half_close_is_kept(proxied, receive):
+    """With the extension toxic a client may end its requests and still read the answer; then all is over."""
+    proxied.add("half_close", "upstream")
+    client, server = proxied.connect()
+    client.sendall(b"ask")
+    client.shutdown(socket.SHUT_WR)
+    assert receive(server, 4) == b"ask"
+    server.sendall(b"answer")
+    server.close()
+    assert receive(client, 7) == b"answer"
+
+
+def test_half_close_both_ways(proxied, receive):
+    """Both ends may end one after the other, and the connection is gone then."""
+    proxied.add("half_close", "upstream")
+    proxied.add("half_close", "downstream")
+    client, server = proxied.connect()
+    server.shutdown(socket.SHUT_WR)
+    assert client.recv(1) == b""
+    client.sendall(b"still")
+    client.shutdown(socket.SHUT_WR)
+    assert receive(server, 6) == b"still"
+    client.close()
+    server.close()
+    assert proxied.effects()["connections"]["live"] == 0
+
+
+def test_discard_first(proxied, receive):
+    """The first bytes are lost, the rest arrives."""
+    proxied.add("discard_first", bytes=3)
+    client, server = proxied.connect()
+    server.sendall(b"123456")
+    assert receive(client, 3) == b"456"
+
+
+def test_abort_resets_what_there_is_and_what_comes(proxied):
+    """Living connections are reset when it is created, new ones when they are accepted."""
+    client, server = proxied.connect()
+    proxied.add("abort")
+    assert reset(client)
+    assert reset(server)
+    assert reset(proxied.dial())
+    assert proxied.effects()["toxics"]["abort_downstream"]["reset"] == 2
+
+
+def test_abort_connections_resets_once(proxied, receive):
+    """The extension call resets every connection there is, tells how many, and spares those to come."""
+    ends = [proxied.connect() for _ in range(3)]
+    answer = proxied.server.call("POST", f"{proxied.path}/abort_connections")
+    assert (answer.status, answer.body) == (200, b'{"aborted":3}')
+    for client, server in ends:
+        assert reset(client)
+        assert reset(server)
+    client, server = proxied.connect()
+    client.sendall(b"x")
+    assert receive(server, 1) == b"x"
+
+
+def test_effects_outlive_their_toxic(proxied, receive):
+    """What a toxic did can still be asked when it is gone, what it let go at last included."""
+    proxied.add("latency", latency=60_000)
+    client, server = proxied.connect()
+    server.sendall(b"12345")
+    client.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    proxied.remove("latency_downstream")
+    counts = proxied.effects()
+    assert counts["toxics"] == {}
+    (gone,) = counts["removed"]
+    assert (gone["name"], gone["effects"]["connections"], gone["effects"]["bytes"]) == ("latency_downstream", 1, 5)
+
+
+def test_followed_conversations_are_matched(proxied, receive):
+    """With `follow` a matching toxic takes living connections too: the reply to one command is lost, once."""
+    assert proxied.server.call("POST", proxied.path, {"follow": "redis"}).status == 200
+    client, server = proxied.connect()
+    client.sendall(b"*1\r\n$4\r\nPING\r\n")
+    assert receive(server, 14) == b"*1\r\n$4\r\nPING\r\n"
+    server.sendall(b"+PONG\r\n")
+    assert receive(client, 7) == b"+PONG\r\n"
+    assert proxied.server.call("GET", proxied.path).json().keys().isdisjoint({"follow"})
+
+
+def test_the_sender_is_slowed_down_not_buffered(proxied, receive):
+    """A client that does not read stops its server: what the proxy takes in is bounded, and none of it is lost."""
+    client, server = proxied.connect()
+    server.settimeout(0.5)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 200_000_000:
+            sent += server.send(bytes(1 << 20))
+    counts = proxied.effects()["bytes"]["downstream"]
+    assert counts["received"] < 200_000_000
+    assert len(receive(client, sent)) == sent
