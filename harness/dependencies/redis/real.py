@@ -27,6 +27,7 @@ from harness.history.events import HostChanged, Observation
 
 if TYPE_CHECKING:
     from harness.dependencies.redis.control import Keep, RedisControl, Refusal
+    from harness.world.real.proxies import Doors
     from harness.world.real.world import RealWorld
 
 _READY_S_MAX: Final = 15.0
@@ -40,7 +41,7 @@ class RealRedis:
     """Implements `RedisControl` in the real world.
 
     `observe(name, value)` takes the observations `unanswered` and `refused_commands`, `changed(incarnation, change)`
-    the life of the process.
+    the life of the process. `doors` are the proxies through which hosts come: open as long as the port is.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RealRedis:
         spawn: Spawn,
         observe: Callable[[str, Mapping[str, int | str]], None],
         changed: Callable[[int, str], None],
+        doors: "Doors",
     ) -> None:
         self._name = name
         self._options = options
@@ -61,6 +63,7 @@ class RealRedis:
         self._spawn = spawn
         self._observe = observe
         self._changed = changed
+        self._doors = doors
         self._program = find_server(options.server)
         self._admin = directory / "admin.sock"
         if len(str(self._admin).encode()) > _SOCKET_PATH_BYTES_MAX:
@@ -100,6 +103,7 @@ class RealRedis:
                 self.incarnation += 1
                 self._frozen = False
                 self._changed(self.incarnation, "started")
+                await self._doors.open()
                 return
             if attempt < _STARTS_MAX - 1 and "Address already in use" not in self._log_tail():
                 break
@@ -140,6 +144,7 @@ class RealRedis:
 
     async def refuse(self) -> None:
         """Close the port and reset every connection."""
+        await self._doors.shut()
         await self._console.command(b"CONFIG", b"SET", b"port", b"0")
         await self._console.command(b"CLIENT", b"KILL", b"TYPE", b"normal")
         await self._console.command(b"CLIENT", b"KILL", b"TYPE", b"pubsub")
@@ -157,6 +162,7 @@ class RealRedis:
         """Open the port again."""
         await self._console.command(b"CONFIG", b"SET", b"port", b"%d" % self.port)
         await self._until(self._console.accepts)
+        await self._doors.open()
 
     async def _until(self, ready: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + _READY_S_MAX
@@ -191,6 +197,7 @@ class RealRedis:
     async def crash(self) -> None:
         """SIGKILL; returns when the process is dead and its port refuses."""
         process = self._running()
+        await self._doors.shut()
         process.send_signal(signal.SIGKILL)
         self._forget_refusal()
         self._died_s = time.time()
@@ -281,6 +288,7 @@ async def start_real(world: "RealWorld", name: str, options: Mapping[str, Any]) 
         spawn=spawn,
         observe=observe,
         changed=changed,
+        doors=world.doors(name),
     )
     await redis.start()
     return redis

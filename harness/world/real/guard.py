@@ -12,7 +12,8 @@ the pid). Then it sweeps:
    of their own, and a child started in the very instant in which the harness died, before it was written
    down;
 
-until two sweeps in a row find nothing, then removes the run's temporary directories and the run's record.
+until two sweeps in a row find nothing, then removes the proxies that the run made at a toxiproxy-server which is not
+its own, its temporary directories and its record.
 
 What the guard goes by is the *run record*, an append-only text file of one fact a line (see `Record`),
 written by the harness as it goes; `harness doctor --clean` reads the same file if even the guard was killed.
@@ -38,19 +39,22 @@ _SWEEPS_MAX = 100
 _QUIET_SWEEPS = 2
 _PAUSE_MS = 25
 _DEATH_MS_MAX = 2_000
+_HTTP_S_MAX = 2.0
 
 
 class Record:
-    """What a run wrote down about itself. Lines: `child PID START NAME`, `gone PID`, `directory PATH`.
+    """What a run wrote down about itself.
 
-    START is the start time in clock ticks since boot, as in `/proc/PID/stat`. A torn last line is ignored.
+    Lines: `child PID START NAME`, `gone PID`, `directory PATH`, `proxy HOST PORT NAME`, `deleted NAME`. START is the
+    start time in clock ticks since boot, as in `/proc/PID/stat`. A torn last line is ignored.
     """
 
-    __slots__ = ("children", "directories")
+    __slots__ = ("children", "directories", "proxies")
 
     def __init__(self, text: str) -> None:
         self.children: dict[int, int] = {}
         self.directories: list[str] = []
+        self.proxies: dict[str, tuple[str, int]] = {}
         for line in text.split("\n")[:-1]:
             word, _, rest = line.partition(" ")
             if word == "child":
@@ -60,6 +64,11 @@ class Record:
                 self.children.pop(int(rest), None)
             elif word == "directory":
                 self.directories.append(rest)
+            elif word == "proxy":
+                host, port, name = rest.split(" ", 2)
+                self.proxies[name] = (host, int(port))
+            elif word == "deleted":
+                self.proxies.pop(rest, None)
 
 
 class Status:
@@ -165,6 +174,30 @@ def remove_directories(record: Record, run_id: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def delete_proxies(record: Record, run_id: str) -> list[str]:
+    """Delete what the run made at toxiproxy-servers: what bears its id. Return the proxies that may still be there."""
+    return [name for name, place in record.proxies.items() if run_id in name and not _deleted(name, place)]
+
+
+def _deleted(name: str, place: tuple[str, int]) -> bool:
+    """Ask for it by hand, as http.client takes longer to import than all else here together.
+
+    A server that is gone took its proxies along: they were in its memory.
+    """
+    import socket  # noqa: PLC0415 - slow to import, and seldom needed
+
+    request = f"DELETE /proxies/{name} HTTP/1.1\r\nHost: toxiproxy\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection(place, _HTTP_S_MAX) as connection:
+            connection.sendall(request.encode())
+            answer = connection.recv(64).split(b" ")
+        return len(answer) > 1 and answer[1] in (b"204", b"404")
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
 def read_record(path: str) -> Record:
     """Return what a run record says; an empty one if the file is gone."""
     try:
@@ -178,7 +211,10 @@ def clean(path: str, run_id: str) -> None:
     """End and remove everything of a run, the record last: while it exists, there may be something left."""
     record = read_record(path)
     sweep(record, run_id)
+    left = delete_proxies(record, run_id)
     remove_directories(record, run_id)
+    if left:
+        return  # `harness doctor` reads the record, and tells of them
     with suppress(FileNotFoundError):
         os.unlink(path)
 

@@ -30,12 +30,16 @@ class LeftProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftRun:
-    """What is left of one run: processes, temporary directories, and its record if there is one."""
+    """What is left of one run: processes, temporary directories, and its record if there is one.
+
+    `proxies` are those it made at a toxiproxy-server that is not ours; they may be gone by now, if the server is.
+    """
 
     run_id: str
     processes: tuple[LeftProcess, ...]
     directories: tuple[Path, ...]
     record: Path | None
+    proxies: tuple[str, ...] = ()
 
 
 def find() -> list[LeftRun]:
@@ -48,6 +52,7 @@ def find() -> list[LeftRun]:
             processes=tuple(processes.get(run_id, ())),
             directories=_directories(records.get(run_id), run_id),
             record=records.get(run_id),
+            proxies=_proxies(records.get(run_id)),
         )
         for run_id in sorted(processes.keys() | records.keys())
         if not is_going(run_id)
@@ -63,8 +68,10 @@ def clean(found: list[LeftRun]) -> list[LeftProcess]:
         left = _end(run)
         surviving += left
         if run.record is not None and not left:
-            guard.remove_directories(guard.read_record(str(run.record)), run.run_id)
-            run.record.unlink(missing_ok=True)
+            record = guard.read_record(str(run.record))
+            guard.remove_directories(record, run.run_id)
+            if not guard.delete_proxies(record, run.run_id):
+                run.record.unlink(missing_ok=True)
     return surviving
 
 
@@ -95,6 +102,13 @@ def _directories(record: Path | None, run_id: str) -> tuple[Path, ...]:
         return ()
     named = guard.read_record(str(record)).directories
     return tuple(path for path in map(Path, named) if run_id in path.name and path.is_dir())
+
+
+def _proxies(record: Path | None) -> tuple[str, ...]:
+    if record is None:
+        return ()
+    named = guard.read_record(str(record)).proxies
+    return tuple(f"{name} at http://{host}:{port}" for name, (host, port) in named.items())
 
 
 def _end(run: LeftRun) -> list[LeftProcess]:

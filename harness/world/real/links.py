@@ -20,7 +20,7 @@ INDIVIDUALLY_MAX: Final = 1_000
 """So many observations of a host are recorded singly; after that, one a second of each kind, with a count."""
 
 _GATHERING_S: Final = 1.0
-_PORTS: Final = {"redis": 6379, "rediss": 6379, "http": 80, "https": 443, "ws": 80, "wss": 443}
+PORTS: Final = {"redis": 6379, "rediss": 6379, "http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 class LinkLog:
@@ -171,7 +171,7 @@ def _watch_farewell(transport: Any, end: Callable[[Outcome], None]) -> None:
 
 def _addresses(url: str) -> Iterable[tuple[str, int]]:
     parts = urlsplit(url)
-    port = parts.port or _PORTS.get(parts.scheme, 0)
+    port = parts.port or PORTS.get(parts.scheme, 0)
     if not parts.hostname or not port:
         return []
     try:

@@ -24,10 +24,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from harness.errors import WorldError
 from harness.world.real import guard, launch
+
+if TYPE_CHECKING:
+    from harness.world.real.proxy_api import ProxyPlace
 
 Stream: TypeAlias = int | IO[bytes] | None
 """A file descriptor, an open file or `subprocess.PIPE`; None is /dev/null: a child never has the terminal."""
@@ -171,6 +174,14 @@ class Run:
         path = Path(tempfile.mkdtemp(prefix=f"harness-{self.id}-"))
         self._write(f"directory {path}")
         return path
+
+    def note_proxy(self, place: "ProxyPlace", proxy: str) -> None:
+        """Write down a proxy that is about to be made at a server that is not ours: the guard deletes it if need be."""
+        self._write(f"proxy {place.host} {place.port} {proxy}")
+
+    def forget_proxy(self, proxy: str) -> None:
+        """Note that it is deleted."""
+        self._write(f"deleted {proxy}")
 
     def forget(self, child: ChildProcess) -> None:
         """Note that a child is dead and reaped: its pid may now become another's."""

@@ -4,6 +4,8 @@
         await world.start_dependency("redis", "redis", {})
         await world.start_host(HostSpec(name="publisher", program=publish))
 
+Every host reaches every dependency through a proxy of its own (proxies.py), which is where links are broken.
+
 Leaving the block, by whatever way, thaws what is frozen, stops hosts and dependencies in the reverse order of
 their start, and returns only when every process of the run is gone (process.py tells how that holds even for
 SIGKILL of the harness). Below `directory` there are `disks/<host>` and `logs/<host>.log`.
@@ -20,15 +22,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, Final, Self, TypeAlias
 
 from harness.errors import WorldError, unknown_name
+from harness.history.events import HostChanged, Observation
 from harness.history.recorder import Sink
 from harness.tape import Tape
+from harness.toxics.exchange.match import Follow
 from harness.units import as_seconds, seconds
 from harness.world.base import Dependency, HostSpec, WorldKind
 from harness.world.real import process, wire
+from harness.world.real.foreign_proxy import use_foreign
+from harness.world.real.host_link import HostLink
 from harness.world.real.host_process import HostProcess, Past
+from harness.world.real.proxies import Doors, Proxies
+from harness.world.real.proxy_api import ProxyPlace
+from harness.world.real.proxy_server import ProxyServer, start_embedded
 
 StartDependency: TypeAlias = Callable[["RealWorld", str, Mapping[str, Any]], Awaitable[Dependency]]
 
@@ -36,14 +45,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _BEGIN_S_MAX: Final = 60.0
 _STOP_NS_MAX: Final = seconds(5)
 _DEPENDENCY_STOP_S_MAX: Final = 15.0
-
-
-@runtime_checkable
-class Routed(Protocol):
-    """A dependency that each host reaches by a way of its own, such as its own proxy; optional."""
-
-    async def url_for(self, host: str) -> str:
-        """Return the URL for that host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +70,13 @@ class RealWorld:
         targets: Mapping[str, str],
         directory: Path,
         dependency_kinds: Mapping[str, StartDependency],
+        toxiproxy: ProxyPlace | None = None,
         log_level: str = "INFO",
     ) -> None:
-        """Targets map a port to `module:factory`; dependency kinds map a kind to what starts one."""
+        """Targets map a port to `module:factory`; dependency kinds map a kind to what starts one.
+
+        Hosts reach dependencies through proxies of the embedded server, or of the one at `toxiproxy`.
+        """
         self.tape = tape
         self.history = sink
         self.directory = directory
@@ -86,6 +91,8 @@ class RealWorld:
         self._full_disks: set[str] = set()
         self._clock_offsets_ns: dict[str, int] = {}
         self._pasts: dict[str, Past] = {}
+        self._toxiproxy = toxiproxy
+        self._proxies = Proxies(self._start_proxies, self._observe_toxic)
         self._exits: list[HostProcess] = []
         self._started: list[str] = []
         self._run_before: process.Run | None = None
@@ -132,16 +139,35 @@ class RealWorld:
         while (left_ns := time_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - the loop's timers may be early
             await asyncio.sleep(as_seconds(left_ns))
 
-    async def start_dependency(self, name: str, kind: str, options: Mapping[str, Any]) -> Dependency:
+    async def start_dependency(
+        self,
+        name: str,
+        kind: str,
+        options: Mapping[str, Any],
+        *,
+        follow: Follow | None = None,
+    ) -> Dependency:
         """Start a dependency. Raises `UsageError` for an unknown kind, `WorldError` if it does not start."""
         if kind not in self._kinds:
             raise unknown_name("dependency kind", kind, self._kinds)
         if name in self._dependencies:
             raise WorldError(f"there is a dependency {name!r} already")
+        self._proxies.begin()
         dependency = await self._kinds[kind](self, name, options)
         self._dependencies[name] = dependency
         self._started.append(name)
+        self._proxies.register(name, dependency.url, follow)
         return dependency
+
+    def doors(self, dependency: str) -> Doors:
+        """Return the proxies in front of a dependency that is being started, for it to shut when it goes away."""
+        return self._proxies.doors(dependency)
+
+    def link(self, host: str, dependency: str) -> HostLink:
+        """Return the link of a host towards a running dependency. Raises `WorldError` if there is none."""
+        self._host(host)
+        self.dependency(dependency)
+        return self._proxies.link(host, dependency)
 
     def dependency(self, name: str) -> Any:
         """Return the control surface of a running dependency. Raises `WorldError` if there is none."""
@@ -154,7 +180,7 @@ class RealWorld:
         """Start (or restart) a host, and return when its program runs, or has failed to (see `failures`)."""
         if not _NAME.fullmatch(spec.name):
             raise WorldError(f"{spec.name!r} cannot be the name of a host: letters, digits and ._- only")
-        endpoints = await self._endpoints(spec.name)
+        endpoints = await self._proxies.endpoints(spec.name)
         before = self._hosts.get(spec.name)
         if before is not None and before.alive:
             raise WorldError(f"host {spec.name!r} is running already")
@@ -225,11 +251,20 @@ class RealWorld:
             if host.change in ("failed", "finished")
         ]
 
-    async def _endpoints(self, host: str) -> dict[str, str]:
-        return {
-            name: await dependency.url_for(host) if isinstance(dependency, Routed) else dependency.url
-            for name, dependency in self._dependencies.items()
-        }
+    async def _start_proxies(self) -> ProxyServer:
+        if self._toxiproxy is not None:
+            return await use_foreign(self._toxiproxy, self.run)
+        return await start_embedded(
+            self.run, self.directory / "logs" / "toxiproxy.log", self.tape.seed, died=self._proxies_died
+        )
+
+    def _proxies_died(self, detail: str) -> None:
+        """Nothing that is seen from now on can be believed: this ends the run, as the failure of a host does."""
+        self.history.record(HostChanged(self.now_ns(), "toxiproxy", 1, "failed", detail))
+
+    def _observe_toxic(self, host: str, value: dict[str, Any]) -> None:
+        incarnation = self._hosts[host].incarnation if host in self._hosts else 1
+        self.history.record(Observation(self.now_ns(), host, incarnation, "toxic", value))
 
     def _assign(self, spec: HostSpec, past: Past, endpoints: Mapping[str, str]) -> wire.Assignment:
         before = self._hosts.get(spec.name)
@@ -279,10 +314,11 @@ class RealWorld:
                 errors.append(error)
         for past in self._pasts.values():
             past.close()
-        try:
-            await self.run.close()
-        except Exception as error:  # noqa: BLE001 - joins the others
-            errors.append(error)
+        for close in (self._proxies.close, self.run.close):
+            try:
+                await close()
+            except Exception as error:  # noqa: BLE001 - joins the others
+                errors.append(error)
         if errors:
             raise WorldError(f"while ending the run: {errors[0]!r}") from ExceptionGroup("all errors", errors)
 

@@ -250,7 +250,8 @@ async def test_a_host_process_tells_of_its_links(make_world, sink, listener_kind
     """In a host process: connected and closed at one dependency, refused at another, in the host's name."""
     async with make_world(kinds={"closing": listener_kind(hang_up), "down": listener_kind(hang_up)}) as world:
         await world.start_dependency("redis", "closing", {})
-        await (await world.start_dependency("binance", "down", {})).stop()
+        await world.start_dependency("binance", "down", {})
+        await world.doors("binance").shut()
         await world.start_host(HostSpec(name="a", program=host_programs.connects))
         await sink.until(lambda: bool(sink.named("error")))
         await world.stop_host("a", timeout_ns=seconds(5))
