@@ -13,7 +13,7 @@ from harness.toxics.attributes import BadToxic
 from harness.toxics.bandwidth import Bandwidth
 from harness.toxics.base import Toxic
 from harness.toxics.closing import LimitData, SlowClose, Timeout
-from harness.toxics.exchange.match import RedisMatch
+from harness.toxics.exchange.match import HttpMatch, RedisMatch
 from harness.toxics.half_close import HalfClose
 from harness.toxics.latency import Latency
 from harness.toxics.losing import DiscardFirst, HalfOpen
@@ -41,6 +41,7 @@ TYPES: Final[Mapping[str, type[Toxic]]] = {
         DiscardFirst,
         Abort,
         RedisMatch,
+        HttpMatch,
     )
 }
 

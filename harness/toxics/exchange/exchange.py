@@ -144,6 +144,8 @@ class Exchange:
             out.upstream.append(Signal.END)
         elif self._mute is not None:
             self._mute.effects["ends"] += 1
+        elif self._cut is not None:  # this is where the reply ends
+            self._end_within_reply(self._cut, now_ns, out)
         else:
             self._late.push(now_ns, Signal.END, out.downstream)
 
@@ -231,7 +233,7 @@ class Exchange:
                 self._downstream_held = data[position:]
                 size = position
                 break
-            end, begins, ends = span
+            end, begins, ends, leaves = span
             if begins is not None:
                 self._is_between = False
                 self._answering = begins is not Begins.ASIDE
@@ -247,10 +249,10 @@ class Exchange:
             if self._is_over:
                 return
             position = end
-            if ends and self._end_message():
+            if ends and (self._end_message() or leaves):
                 self._pass_on(now_ns, data[sent:position], out)
                 sent = position
-                self._settle(now_ns, out)
+                (self._lose if leaves else self._settle)(now_ns, out)
         self._pass_on(now_ns, data[sent:size], out)
 
     def _begin_reply(self, rule: Rule, now_ns: int, out: Outlet) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import translate
+from http import HTTPStatus
 from typing import ClassVar, Final, Literal, Protocol, TypeAlias, get_args
 
 from harness.toxics.attributes import DAY_MS, SIZE_MAX, BadToxic, check, whole
@@ -42,6 +43,13 @@ ON_REPLY: Final[frozenset[Action]] = frozenset(
     {"drop_reply", "reset_after", "reset_mid_reply", "close_mid_reply", "delay_reply"}
 )
 """Actions that let the request pass and wait for its reply."""
+
+
+_REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
+_BODILESS: Final = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+_HEADER: Final = re.compile(
+    r"(?!content-length:|transfer-encoding:)[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*", re.IGNORECASE
+)
 
 
 class Match(Protocol):
@@ -117,6 +125,59 @@ class RedisMatch:
         """Return an error reply."""
         del request
         return b"-%b\r\n" % " ".join(self.text.splitlines()).encode()
+
+    def stage(self, dice: Dice, effects: Counter[str]) -> Stage:
+        """Return a stage that passes everything on: bytes are none of its business."""
+        del dice
+        return Stage(effects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpMatch:
+    """Acts on HTTP/1.1 requests by method and path, and on their replies."""
+
+    type: ClassVar[str] = "http_match"
+    follows: ClassVar[Follow] = "http"
+    loses_connects: ClassVar[bool] = False
+    keeps_half_close: ClassVar[bool] = False
+
+    action: Action
+    methods: tuple[str, ...] = ()
+    """Methods, in any case; none means every method."""
+    path: str = ""
+    """A glob that the path, without its query, has to fit. Empty: any."""
+    nth: int = whole(most=SIZE_MAX)
+    times: int = whole(most=SIZE_MAX)
+    after_bytes: int = field(default=1, metadata={"least": 0, "most": SIZE_MAX})
+    delay: int = whole(most=DAY_MS)
+    status: int = field(default=503, metadata={"least": 200, "most": 599})
+    """The status that `answer` gives."""
+    headers: tuple[str, ...] = ()
+    """More headers of that answer, each as `Name: value`."""
+    body: str = ""
+    """Its body; JSON if it begins as JSON does and no header says otherwise."""
+
+    def __post_init__(self) -> None:
+        """Raise `BadToxic` for attributes that mean nothing."""
+        _check(self)
+        for header in self.headers:
+            if _HEADER.fullmatch(header) is None:
+                raise BadToxic(f"{self.type}: headers must be like `Name: value`, not {header[:60]!r}")
+
+    def matcher(self) -> Callable[[Request], bool]:
+        """Return the test whether a request fits."""
+        return _matcher(frozenset(method.upper().encode() for method in self.methods), self.path)
+
+    def answer(self, request: Request) -> bytes:
+        """Return a whole reply; it leaves the connection open."""
+        body = b"" if self.status in _BODILESS else self.body.encode()
+        lines = [f"HTTP/1.1 {self.status} {_REASONS.get(self.status, '')}", *self.headers]
+        if body and not any(header.lower().startswith("content-type:") for header in self.headers):
+            lines.append(f"Content-Type: {'application/json' if body[:1] in b'{[' else 'text/plain; charset=utf-8'}")
+        if self.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1", errors="replace")
+        return head if request.verb == b"HEAD" else head + body
 
     def stage(self, dice: Dice, effects: Counter[str]) -> Stage:
         """Return a stage that passes everything on: bytes are none of its business."""

@@ -5,12 +5,15 @@ from typing import Final
 
 from harness.toxics.base import Toxic
 from harness.toxics.exchange.exchange import Exchange
-from harness.toxics.exchange.match import Follow, Match, RedisMatch
+from harness.toxics.exchange.http_replies import HttpReplies
+from harness.toxics.exchange.http_requests import HttpRequests
+from harness.toxics.exchange.match import Follow, HttpMatch, Match, RedisMatch
 from harness.toxics.exchange.redis_replies import RedisReplies
 from harness.toxics.exchange.redis_requests import RedisRequests
 
 _EXCHANGES: Final[dict[Follow, Callable[[], Exchange]]] = {
     "redis": lambda: Exchange(RedisRequests(), RedisReplies()),
+    "http": lambda: Exchange(HttpRequests(), HttpReplies()),
 }
 
 
@@ -21,4 +24,4 @@ def exchange_for(protocol: Follow) -> Exchange:
 
 def match_of(toxic: Toxic) -> Match | None:
     """Return a matching toxic as what it is, None for a toxic that acts on bytes."""
-    return toxic if isinstance(toxic, RedisMatch) else None
+    return toxic if isinstance(toxic, RedisMatch | HttpMatch) else None

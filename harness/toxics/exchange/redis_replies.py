@@ -23,28 +23,31 @@ class RedisReplies:
     told by their end, remember what was to come around them.
     """
 
-    __slots__ = ("_inside", "_left", "_skip", "_streams")
+    __slots__ = ("_inside", "_leaves", "_left", "_skip", "_streams")
 
     def __init__(self) -> None:
         self._inside = False
+        self._leaves = False  # behind the current message nothing can be followed
         self._left = 0  # values still to come of the current message
         self._skip = 0  # bytes still to come of the current bulk
         self._streams: list[int] = []  # what is left behind each streamed type that is open
 
     def next(self, data: bytes, position: int, tag: str | None) -> ReplySpan | None:
-        """Return the next span. What comes after a RESP2 subscription or MONITOR cannot be followed."""
+        """Return the next span. With the reply to a RESP2 subscription or MONITOR, what can be followed is left."""
         begins = None
         if not self._inside:
             begins = _classify(data, position, tag)
             if begins is None:
                 return None
+            self._leaves = begins is Begins.REPLY and _leaves(data[position], tag)
             self._left = 1
             self._inside = True
         end = self._skip_values(data, position, first=begins is not None)
         if end == position:
             self._inside = begins is None
             return None
-        return ReplySpan(end, begins, not self._inside)
+        ends = not self._inside
+        return ReplySpan(end, begins, ends, ends and self._leaves)
 
     def _skip_values(self, data: bytes, position: int, *, first: bool) -> int:
         """Return how far the current message goes. Garbage behind `position` is left for next time."""
@@ -119,11 +122,14 @@ def _classify(data: bytes, position: int, tag: str | None) -> Begins | None:
         if label is None:
             return None
         return Begins.CONFIRMATION if label == tag.encode() else Begins.ASIDE
-    subscribed = kind == b"*"[0] and tag and tag != MONITOR_TAG
-    monitoring = kind == b"+"[0] and tag == MONITOR_TAG
-    if tag is None or subscribed or monitoring:
+    if tag is None:
         raise Unfollowable
     return Begins.REPLY
+
+
+def _leaves(kind: int, tag: str | None) -> bool:
+    """Say whether this is how a server begins to speak unasked: a list confirms a subscription, `OK` a MONITOR."""
+    return bool(tag) and kind == (b"+" if tag == MONITOR_TAG else b"*")[0]
 
 
 def _label(data: bytes, position: int) -> bytes | None:

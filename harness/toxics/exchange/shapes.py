@@ -48,6 +48,8 @@ class ReplySpan(NamedTuple):
     end: int
     begins: Begins | None
     ends: bool
+    leaves: bool = False
+    """With this message the conversation leaves what can be followed."""
 
 
 class RequestScanner(Protocol):

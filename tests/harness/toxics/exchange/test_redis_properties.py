@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.dependencies.redis.resp import RequestParser, bulks
 from harness.toxics.base import Signal
-from harness.toxics.exchange.match import ACTIONS, RedisMatch
+from harness.toxics.exchange.match import ACTIONS, HttpMatch, RedisMatch
 from harness.toxics.exchange.redis_replies import RedisReplies
 from harness.toxics.exchange.shapes import Begins
 
@@ -93,21 +93,36 @@ def test_unmatched_conversations_pass_unchanged(talk, active, conversation, up, 
     assert here.conduit.held("upstream") == here.conduit.held("downstream") == 0
 
 
+http = st.sampled_from(
+    [
+        b"GET /no HTTP/1.1\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"2\r\nhi\r\n0\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+        b"HTTP/1.1 101 Switch\r\n\r\n",
+        b"\r\n",
+    ]
+)
 garbage = st.one_of(
     st.binary(max_size=60),
-    st.lists(st.one_of(requests, values, st.binary(max_size=3)), max_size=6).map(b"".join),
+    st.lists(st.one_of(requests, values, http, st.binary(max_size=3)), max_size=6).map(b"".join),
 )
 
 
 @given(
     segments=st.lists(st.tuples(st.booleans(), garbage), max_size=6),
     sizes=cuts,
-    follow=st.sampled_from(["redis"]),
+    follow=st.sampled_from(["redis", "http"]),
 )
 @example(segments=[(True, b"*1\r\n$4\r\nPING\r\n*"), (False, b"+PONG\r\n"), (True, b"x")], sizes=[1], follow="redis")
 def test_garbage_passes_unchanged(talk, active, segments, sizes, follow):
     """Whatever two ends say passes with a rule that fits nothing, in order and to the last byte."""
-    here = talk(active(RedisMatch(action="answer", commands=("NOSUCH",))), follow=follow)
+    none = (
+        RedisMatch(action="answer", commands=("NOSUCH",))
+        if follow == "redis"
+        else HttpMatch(action="answer", path="/no")
+    )
+    here = talk(active(none), follow=follow)
     for upstream, data in segments:
         (here.ask if upstream else here.reply)(*chunks(data, sizes))
     here.finish("upstream").finish("downstream")
