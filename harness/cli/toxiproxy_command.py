@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PORT: int = 8474
 _SEED_BITS = 32
+_EXAMPLE = '{"name": "redis", "upstream": "127.0.0.1:6379"}'
 
 
 @click.command(name="toxiproxy")
@@ -50,8 +51,6 @@ def command(host: str, port: int, seed: int | None, config: Path | None, ready_f
     chosen = secrets.randbits(_SEED_BITS) if seed is None else seed
     proxies = [] if config is None else _read(config)
     ready = _announce(chosen) if ready_fd is None else _report(ready_fd)
-    if not _is_loopback(host):
-        click.echo(f"warning: {host} may be reachable from other machines; the API asks for no password", err=True)
     asyncio.run(serve(host, port, seed=chosen, proxies=proxies, ready=ready))
     return 0
 
@@ -77,9 +76,12 @@ def _announce(seed: int) -> "Callable[[SocketAddress], None]":
     def ready(address: "SocketAddress") -> None:
         url = f"http://{show(address)}"
         click.echo(f"Listening on {url} (seed {seed}).")
-        click.echo(f"Point a client at it: toxiproxy-cli --host {url} list")
-        click.echo(f'or: curl -d \'{{"name":"db","upstream":"127.0.0.1:6379"}}\' {url}/proxies')
+        click.echo("Point any Toxiproxy client at it, or ask it for a proxy by hand:")
+        click.echo(f"  curl -d '{_EXAMPLE}' \\")
+        click.echo(f"    {url}/proxies")
         click.echo("Ctrl-C ends it.")
+        if not ipaddress.ip_address(address[0]).is_loopback:
+            click.echo("warning: other machines may reach it, and it asks for no password", err=True)
 
     return ready
 
@@ -92,12 +94,3 @@ def _report(descriptor: int) -> "Callable[[SocketAddress], None]":
         os.close(descriptor)
 
     return ready
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

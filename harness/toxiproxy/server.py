@@ -20,7 +20,7 @@ from harness.toxiproxy.registry import Registry
 
 DEFAULT_PORT: Final = 8474
 
-_BACKLOG: Final = 1024
+_BACKLOG: Final = 128
 _KEEP_ALIVE_S: Final = 60
 _GRACE_S: Final = 1
 

@@ -70,7 +70,9 @@ def test_upstream_down(proxied):
     assert proxied.effects()["connections"] == {"accepted": 1, "unreached": 1, "live": 0}
 
 
-@pytest.mark.parametrize("upstream", ["nowhere.invalid:1", "no-port", "127.0.0.1:99999", "[::1", "a\u0000b:1", "ü" * 80 + ":1"])
+@pytest.mark.parametrize(
+    "upstream", ["nowhere.invalid:1", "no-port", "127.0.0.1:99999", "[::1", "a\u0000b:1", "ü" * 80 + ":1"]
+)
 def test_upstream_is_nonsense(server, upstream):
     """An upstream that is no address does what one that is down does."""
     answer = server.call("POST", "/proxies", {"name": "n", "upstream": upstream})
