@@ -15,6 +15,7 @@ from harness.faults.base import Fault
 from harness.invariants.base import Invariant
 from harness.invariants.needs import Need
 from harness.tape import Stream, Tape
+from harness.toxics.exchange.match import Follow
 from harness.units import human
 from harness.world.base import HostSpec
 
@@ -96,11 +97,16 @@ class PlannedFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DependencySpec:
-    """One dependency: its name in the scenario, its kind (`redis`) and that kind's options."""
+    """One dependency: its name in the scenario, its kind (`redis`) and that kind's options.
+
+    `follow` has the network follow every conversation with it from the first byte, so that toxics which match requests
+    can be added in the midst of one. It costs time on every segment, so it is off unless a scenario needs it.
+    """
 
     name: str
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    follow: Follow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
