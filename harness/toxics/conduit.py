@@ -100,7 +100,8 @@ class Conduit:
     def add(self, active: Active) -> None:
         """A toxic was created while this connection lives: it takes its place behind those there are.
 
-        A matching toxic takes only a connection that is followed; else it counts it as `unfollowed`.
+        Some toxics want a turn at once: look at `due_ns` afterwards, as after making a conduit. A matching toxic takes
+        only a connection that is followed; else it counts it as `unfollowed`.
         """
         if self._over:
             return

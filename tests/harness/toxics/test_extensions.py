@@ -26,6 +26,18 @@ def test_partition_of_a_silent_connection_changes_nothing(wire):
     assert wire.seen == [(0, b"a")]
 
 
+def test_per_message_partition_lets_nothing_overtake_what_it_holds(wire_with_dice):
+    """A spared message passes until one is held; behind that it waits as well, and is counted as held."""
+    wire = wire_with_dice(999_999, 0, 999_999)
+    active = wire.add("partition", toxicity=0.5, per_message=True)
+    for data in (b"spared", b"held", b"behind"):
+        wire.feed(data)
+    assert wire.seen == [(0, b"spared")]
+    assert (wire.pipe.held, active.effects["held"]) == (10, 10)
+    wire.remove(active)
+    assert wire.data == b"sparedheldbehind"
+
+
 def test_partition_and_half_close_tell_the_shells_what_to_do():
     """Of all toxics only a partition loses connects, and only half_close keeps a half-close."""
     assert {name for name, kind in TYPES.items() if kind.loses_connects} == {"partition"}
