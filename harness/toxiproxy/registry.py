@@ -55,10 +55,9 @@ class Registry:
             del self._proxies[name]
 
     async def populate(self, specs: Sequence[ProxySpec], done: list[Proxy]) -> None:
-        """Create these proxies, or replace them, or leave those alone that are as they are to be; append each
-        to `done`.
+        """Create these proxies, or replace them, or leave those alone that are as they are to be.
 
-        Stops at the first that cannot be had. Raises `ApiError` (500).
+        Each is appended to `done`. Stops at the first that cannot be had. Raises `ApiError` (500).
         """
         async with self._changing:
             for spec in specs:
