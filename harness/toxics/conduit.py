@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from harness.toxics.base import Active, Dice, Direction, Item, Signal
-from harness.toxics.exchange.exchange import Exchange, Outlet
+from harness.toxics.exchange.exchange import Exchange
 from harness.toxics.exchange.match import Follow
+from harness.toxics.exchange.outlet import Outlet
 from harness.toxics.exchange.protocols import exchange_for, match_of
 from harness.toxics.pipe import Pipe
 
@@ -28,6 +29,7 @@ class Conduit:
     """
 
     __slots__ = ("_dice", "_exchange", "_follow", "_over", "_pipes")
+    _exchange: Exchange | None
 
     def __init__(self, actives: Iterable[Active], dice: Callable[[str], Dice], *, follow: Follow | None = None) -> None:
         """`actives` are the toxics there are now, in order of creation; `dice` gives each its own dice, by name.
@@ -42,7 +44,7 @@ class Conduit:
         self._dice = dice
         self._follow = follow
         self._over = False
-        self._exchange: Exchange | None = None if follow is None else exchange_for(follow)
+        self._exchange = None if follow is None else exchange_for(follow)
         self._pipes: dict[Direction, Pipe] = {"upstream": Pipe(dice), "downstream": Pipe(dice)}
         for active in actives:
             self.add(active)

@@ -44,6 +44,11 @@ class HttpReplies:
         self._body = Body(Framing.CLOSE if length is None else length)
         return self._continue(data, position, end, Begins.REPLY)
 
+    def skip(self, data: bytes, position: int, limit: int) -> tuple[int, int]:
+        """Skip nothing: a head has to be read for its length anyway."""
+        del data, limit
+        return position, 0
+
     def _continue(self, data: bytes, position: int, end: int, begins: Begins | None) -> ReplySpan | None:
         assert self._body is not None
         end, ends = self._body.take(data, end, behind_head=begins is not None)

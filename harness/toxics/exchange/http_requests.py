@@ -38,6 +38,11 @@ class HttpRequests:
             self._body = None
         return RequestSpan(end, begins, ends) if end > position else None
 
+    def skip(self, data: bytes, position: int) -> tuple[int, int]:
+        """Skip nothing: a head has to be read for its length anyway."""
+        del data
+        return position, 0
+
 
 def _head(data: bytes, position: int) -> tuple[Request, int | Framing, int] | None:
     """Return the request, its body's framing, and where its head ends; None if that is not there yet."""

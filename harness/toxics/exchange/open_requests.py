@@ -14,15 +14,20 @@ class OpenRequest:
 
     __slots__ = ("answer", "count", "is_complete", "rule", "tag")
 
-    def __init__(self, tag: str, rule: Rule | None = None, answer: bytes | None = None) -> None:
+    def __init__(self, tag: str, rule: Rule | None = None, answer: bytes | None = None, *, count: int = 1) -> None:
         self.tag = tag
-        self.count = 1
+        self.count = count
         self.rule = rule
         """Which matching toxic acts on its reply."""
         self.answer = answer
         """What is said instead of the server, which never heard of it."""
         self.is_complete = False
         """Whether all of a request that gets an answer of ours has arrived."""
+
+    @property
+    def expected_tag(self) -> str | None:
+        """The tag by which to read what the server says next; None if it has nothing to answer."""
+        return None if self.answer is not None else self.tag
 
 
 class OpenRequests:
@@ -35,6 +40,14 @@ class OpenRequests:
         self._held = 0
 
     @property
+    def ordinary(self) -> int:
+        """How many of the oldest requests, at least, have a tag of nothing and nobody who acts on them."""
+        if not self._entries:
+            return 0
+        oldest = self._entries[0]
+        return oldest.count if not oldest.tag and oldest.rule is None and oldest.answer is None else 0
+
+    @property
     def held(self) -> int:
         """About how many bytes the queue itself takes; a client that lets it grow has to wait for its replies."""
         return self._held + _ENTRY_BYTES * len(self._entries)
@@ -44,15 +57,15 @@ class OpenRequests:
         """The request whose reply comes next."""
         return self._entries[0] if self._entries else None
 
-    def forwarded(self, tag: str, rule: Rule | None) -> None:
-        """The server will hear of a request."""
+    def forwarded(self, tag: str, rule: Rule | None = None, count: int = 1) -> None:
+        """The server will hear of a request, or of several on which nobody acts."""
         entries = self._entries
         if rule is None and entries:
             last = entries[-1]
             if last.rule is None and last.answer is None and last.tag == tag:
-                last.count += 1
+                last.count += count
                 return
-        entries.append(OpenRequest(tag, rule))
+        entries.append(OpenRequest(tag, rule, count=count))
 
     def answered(self, tag: str, rule: Rule, answer: bytes) -> OpenRequest:
         """Only we shall answer a request."""
@@ -61,11 +74,11 @@ class OpenRequests:
         self._held += len(answer)
         return entry
 
-    def pop(self) -> None:
-        """The oldest has got its reply."""
+    def pop(self, count: int = 1) -> None:
+        """The oldest has got its reply, or several of one run theirs."""
         entry = self._entries[0]
-        if entry.count > 1:
-            entry.count -= 1
+        if entry.count > count:
+            entry.count -= count
         else:
             self._entries.popleft()
             self._held -= len(entry.answer or b"")

@@ -8,6 +8,7 @@ from harness.toxics.exchange.shapes import LINE_BYTES_MAX, Begins, ReplySpan, Un
 _LINES: Final = frozenset(b"+-:_,#(")
 _BULKS: Final = frozenset(b"$!=")
 _PER_ENTRY: Final = {b"*"[0]: 1, b"~"[0]: 1, b"%"[0]: 2, b"|"[0]: 2}
+_BULK: Final = b"$"[0]
 _PUSH: Final = b">"[0]
 _ATTRIBUTE: Final = b"|"[0]
 _CHUNK: Final = b";"[0]
@@ -48,6 +49,28 @@ class RedisReplies:
             return None
         ends = not self._inside
         return ReplySpan(end, begins, ends, ends and self._leaves)
+
+    def skip(self, data: bytes, position: int, limit: int) -> tuple[int, int]:
+        """Skip whole strings, numbers and errors."""
+        size = len(data)
+        count = 0
+        while count < limit and position < size and not self._inside:
+            line = data.find(b"\r\n", position)
+            kind = data[position]
+            if line < 0:
+                break
+            if kind in _LINES:
+                position = line + 2
+            else:
+                digits = data[position + 1 : line]
+                if kind != _BULK or not digits.isdigit() or len(digits) > _HEADER_BYTES_MAX:
+                    break
+                end = line + int(digits) + 4
+                if end > size:
+                    break
+                position = end
+            count += 1
+        return position, count
 
     def _skip_values(self, data: bytes, position: int, *, first: bool) -> int:
         """Return how far the current message goes. Garbage behind `position` is left for next time."""

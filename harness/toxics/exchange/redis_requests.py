@@ -34,6 +34,10 @@ _KEY_INDEX: Final[dict[bytes, int]] = {
 """Which argument is the first key, where it is not the one behind the command; 0 for commands without keys."""
 
 
+_UNUSUAL: Final = SUBSCRIPTIONS | {b"MONITOR", b"SYNC", b"PSYNC", b"CLIENT"}
+_USUAL_HEAD: Final = re.compile(rb"\*([1-9][0-9]{0,3})\r\n\$([0-9]{1,2})\r\n([A-Za-z]{1,32})\r\n")
+
+
 class RedisRequests:
     """A scanner of what a Redis client sends.
 
@@ -79,6 +83,27 @@ class RedisRequests:
         else:
             self._inside = False
         return RequestSpan(end, request, not self._inside)
+
+    def skip(self, data: bytes, position: int) -> tuple[int, int]:
+        """Skip whole requests that are arrays and begin with a usual command."""
+        count = 0
+        size = len(data)
+        while not self._inside and (head := _USUAL_HEAD.match(data, position)) is not None:
+            arguments, length, verb = head.groups()
+            if int(length) != len(verb) or verb.upper() in _UNUSUAL:
+                break
+            end = head.end()
+            for _ in range(int(arguments) - 1):
+                line = data.find(b"\r\n", end, end + _HEADER_BYTES_MAX)
+                digits = data[end + 1 : line]
+                if line < 0 or data[end] != b"$"[0] or not digits.isdigit():
+                    return position, count
+                end = line + int(digits) + 4
+            if end > size:
+                break
+            position = end
+            count += 1
+        return position, count
 
     def _skip_arguments(self, data: bytes, position: int) -> int:
         """Return how far the current request goes in these bytes. Garbage behind `position` is left for next time."""

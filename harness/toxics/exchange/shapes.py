@@ -62,9 +62,18 @@ class RequestScanner(Protocol):
         Raises `Unfollowable`, with nothing taken in.
         """
 
+    def skip(self, data: bytes, position: int) -> tuple[int, int]:
+        """Skip whole requests with an empty tag, as many as are easy; return where they end, and their number.
+
+        The short way for bytes on which nobody acts. Doing nothing is always right.
+        """
+
 
 class ReplyScanner(Protocol):
     """Finds where replies begin and end."""
 
     def next(self, data: bytes, position: int, tag: str | None) -> ReplySpan | None:
         """Return the next span, like `RequestScanner.next`. `tag` is that of the oldest open request, None if none."""
+
+    def skip(self, data: bytes, position: int, limit: int) -> tuple[int, int]:
+        """Skip up to `limit` whole replies to requests with an empty tag, like `RequestScanner.skip`."""
