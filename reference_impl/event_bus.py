@@ -21,6 +21,10 @@ What it promises:
   only Redis had may go with them.)
 - *Order*: per event type and bus, handlers see events in the order of their acks; the argument: `_event_bus.lane`.
 - *Once*: repetitions in the stream do not reach handlers; what exactly holds in which crash: `_event_bus.consumer`.
+- *A full disk* takes nothing that Redis would confirm: direct publishing and its recovery go on. What would have to be
+  buffered raises `BufferUnavailableError` at once, is not acked, and nothing needs to be done when there is space
+  again. Consumers stand still until they can save what they handled. `start` needs the disk.
+- *Wall clocks* decide nothing: they only stamp events. Order, age and time limits go by numbers and monotonic clocks.
 - *Bounded time*: a publish waits for Redis 170 ms at most, then for one commit of the buffer.
 - *An error reply confirms nothing*, and nothing is given up for it. A Redis that refuses (OOM, READONLY, LOADING,
   NOAUTH) counts as away. An error about one stream (WRONGTYPE) holds up the others too, until somebody repairs it.

@@ -9,11 +9,16 @@ number of rows is counted once at opening and then carried along, and overflow d
 of an insert does not depend on what is stored. Drops are counted in the transaction that makes them. Row ids grow while
 there are rows, and are not remembered beyond that, so they need no AUTOINCREMENT, which writes a second page a commit.
 
+A full disk takes no rows, and lets none be deleted either. Those that Redis has confirmed must not hold up direct
+publishing, which needs no disk: they count as gone at once, and are deleted with the next commit that succeeds. If the
+process dies before that, they are published once more, and consumers recognise the repetition.
+
 `epoch` grows with each opening. Event ids of a later process are therefore above those of an earlier one, and a writer
 that finds another epoch in the file than its own knows that it was superseded.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
@@ -45,11 +50,14 @@ CREATE TABLE IF NOT EXISTS retained (
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO event_buffer (event_id, event_type, payload, timestamp) VALUES (?, ?, ?, ?)"
+_PRIMARY = 0xFF  # of an extended SQLite error code
 _SUPERSEDED = "another bus has opened this buffer since; this one must not write any more"
 _INSERT_ALONE = (  # checks the epoch itself, so it needs no transaction around it: a third of the cost
     "INSERT INTO event_buffer (event_id, event_type, payload, timestamp)"
     " SELECT ?, ?, ?, ? WHERE (SELECT value FROM meta WHERE key = 'epoch') = ?"
 )
+_DELETE = "DELETE FROM event_buffer WHERE id <= ?"
+_COUNT = "SELECT COUNT(*) FROM event_buffer WHERE id > ? AND id <= ?"
 _RETAIN = "INSERT INTO retained (event_id, event_type, payload, timestamp) VALUES (?, ?, ?, ?)"
 
 
@@ -99,6 +107,7 @@ class Buffer:
         self._epoch = 0
         self._rows = 0
         self._dropped = 0
+        self._gone_up_to = 0  # rows up to this id are confirmed, but could not be deleted yet
         self._db: sqlite3.Connection | None = None
 
     @property
@@ -149,13 +158,15 @@ class Buffer:
         accepted = events
         if self._overflow == "reject":
             accepted = events[: max(0, self._capacity - self._rows)]
-        if len(accepted) == 1 and spill is None and self._rows < self._capacity:
+        if len(accepted) == 1 and spill is None and self._rows < self._capacity and not self._gone_up_to:
             if db.execute(_INSERT_ALONE, (*accepted[0], str(self._epoch))).rowcount != 1:
                 raise BufferSupersededError(_SUPERSEDED)
             self._rows += 1
             return Appended(accepted=1, dropped=[], rows=self._rows, dropped_ever=self._dropped)
         with _transaction(db):
             self._check_epoch(db)
+            if self._gone_up_to:
+                db.execute(_DELETE, (self._gone_up_to,))
             if spill is not None:
                 db.execute("DELETE FROM retained")
                 db.executemany(_RETAIN, spill.events)
@@ -163,6 +174,7 @@ class Buffer:
             db.executemany(_INSERT, accepted)
             excess = self._rows + len(accepted) - self._capacity
             dropped = self._drop_oldest(db, excess) if excess > 0 else []
+        self._gone_up_to = 0
         self._rows += len(accepted) - len(dropped)
         self._dropped += len(dropped)
         return Appended(accepted=len(accepted), dropped=dropped, rows=self._rows, dropped_ever=self._dropped)
@@ -170,15 +182,28 @@ class Buffer:
     def head(self, limit: int) -> Sequence[Row]:
         """Return the oldest rows."""
         found = self._open.execute(
-            "SELECT id, event_id, event_type, payload, timestamp FROM event_buffer ORDER BY id LIMIT ?", (limit,)
+            "SELECT id, event_id, event_type, payload, timestamp FROM event_buffer WHERE id > ? ORDER BY id LIMIT ?",
+            (self._gone_up_to, limit),
         )
         return [Row(row[0], Event(*row[1:])) for row in found]
 
     def confirm(self, last_id: int) -> int:
-        """Delete the rows up to this id, which Redis has confirmed; return how many are left."""
-        with _transaction(self._open) as db:
+        """Delete the rows up to this id, which Redis has confirmed; return how many are left.
+
+        On a full disk they are only taken out of account, and deleted later.
+        """
+        db = self._open
+        (gone,) = db.execute(_COUNT, (self._gone_up_to, last_id)).fetchone()
+        try:
+            with _transaction(db):
+                self._check_epoch(db)
+                db.execute(_DELETE, (last_id,))
+            self._gone_up_to = 0
+        except sqlite3.OperationalError as error:
+            if not _is_disk_trouble(error):
+                raise
             self._check_epoch(db)
-            gone = db.execute("DELETE FROM event_buffer WHERE id <= ?", (last_id,)).rowcount
+            self._gone_up_to = last_id
         self._rows -= gone
         return self._rows
 
@@ -192,6 +217,9 @@ class Buffer:
     def close(self) -> None:
         """Close the file."""
         if self._db is not None:
+            if self._gone_up_to:
+                with contextlib.suppress(sqlite3.Error):  # then they are published once more
+                    self._db.execute(_DELETE, (self._gone_up_to,))
             self._db.close()
             self._db = None
 
@@ -209,6 +237,11 @@ class Buffer:
         db.execute("DELETE FROM event_buffer WHERE id <= ?", (oldest[-1][0],))
         db.execute("UPDATE meta SET value = value + ? WHERE key = 'dropped'", (len(oldest),))
         return [event_id for _, event_id in oldest]
+
+
+def _is_disk_trouble(error: sqlite3.Error) -> bool:
+    """Say whether the disk refused; ENOSPC becomes SQLITE_FULL, a quota or a file size limit SQLITE_IOERR."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 class _transaction:  # noqa: N801 - reads as a verb: `with _transaction(db)`

@@ -10,6 +10,8 @@ What is guaranteed, with one member per group:
 - Every entry of the stream reaches the handler, or the dead-letter stream `dead_letter:<group>` if the handler keeps
   failing. An event is given up only once the dead-letter entry is confirmed.
 - A repetition in the stream (lost reply, replay, restarted Redis) never reaches the handler.
+- While the watermarks cannot be committed (the disk is full), nothing further is handled, so that no more than one
+  batch is in doubt; handled again it is only if the process ends before there is space. Then it goes on by itself.
 - If this process dies, the events of the batch it was handling, at most `read_batch` a stream, are handled again. An
   event whose handler raised or timed out is handled again by design.
 
@@ -19,6 +21,7 @@ have handled some of them, so order and once-only then hold per member, not acro
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 
 from reference_impl._event_bus.backoff import Backoff
@@ -88,6 +91,8 @@ class Subscription:
             except LinkError as error:
                 if not self._stopping:
                     log.info("event bus: consumer of %s reconnects (%s)", self._group, error)
+            except sqlite3.Error as error:
+                log.error("event bus: consumer of %s waits, it cannot save what it handled: %s", self._group, error)  # noqa: TRY400 - the trace says no more
             except Exception:
                 log.exception("event bus: consumer of %s failed and starts again", self._group)
             finally:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from reference_impl._event_bus.backoff import Backoff
 from reference_impl._event_bus.batch import pack_batch, refusal
 from reference_impl._event_bus.encoding import Reply, pack
-from reference_impl._event_bus.errors import BufferRefusedError
+from reference_impl._event_bus.errors import BufferRefusedError, BufferUnavailableError
 from reference_impl._event_bus.lane import Lane
 from reference_impl._event_bus.link import Address, Link, LinkError
 from reference_impl._event_bus.model import Event, Options
@@ -147,7 +147,11 @@ class Recovery:
         self._resume(link)
         if lane.spilled:
             lane.spilled = False
-            await lane.worker.call(lane.worker.buffer.forget_tail)
+            try:
+                await lane.worker.call(lane.worker.buffer.forget_tail)
+            except BufferUnavailableError as error:  # a full disk; what stays is harmless, and goes the next time
+                lane.spilled = True
+                log.info("event bus: the written-out tail stays for now (%s)", error)
 
     def _resume(self, link: Link) -> None:
         lane = self._lane

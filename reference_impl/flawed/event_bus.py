@@ -3,13 +3,14 @@
 All but `planned` are the reference with one seam replaced, so that nothing else differs.
 """
 
+import asyncio  # noqa: TC003 - the annotation below is evaluated by tools that read it
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from reference_impl._event_bus.buffer import Appended, Buffer, Spill
+from reference_impl._event_bus.buffer import Appended, Buffer, Row, Spill
 from reference_impl._event_bus.encoding import EventKey, Reply
 from reference_impl._event_bus.lane import Lane, Slot
 from reference_impl._event_bus.link import Link, LinkError
@@ -30,6 +31,14 @@ class _DeletesAll(Buffer):
     def confirm(self, last_id: int) -> int:
         """Delete every row once the first batch is confirmed."""
         return super().confirm(max(last_id, 2**62))
+
+
+class _ByTimestamp(Buffer):
+    def head(self, limit: int) -> Sequence[Row]:
+        """Replay in the order of the wall clock's stamps."""
+        rows = super().head(limit)
+        stamped = sorted((row.event for row in rows), key=lambda event: event.timestamp)
+        return [Row(row.id, event) for row, event in zip(rows, stamped, strict=True)]
 
 
 class _AsciiOnly(Buffer):
@@ -104,6 +113,13 @@ class _DropsRefused(Recovery):
                 raise
 
 
+class _AcksRefused(Lane):
+    def _committed(self, batch: Sequence[Slot], spill: Spill | None, commit: "asyncio.Future[Appended]") -> None:
+        """Ack whatever came of the commit, as code does that logs an error and goes on."""
+        self._ack(batch)
+        super()._committed(batch, spill, commit)
+
+
 class _NeverDuplicate(Watermarks):
     def is_duplicate(self, _key: EventKey, _event_type: str) -> bool:
         """Take every entry for a new event."""
@@ -128,6 +144,14 @@ class _StaysInFallback(Recovery):
 
 class _DeletesAllBus(EventBusV2):
     buffer_type = _DeletesAll
+
+
+class _ByTimestampBus(EventBusV2):
+    buffer_type = _ByTimestamp
+
+
+class _AcksRefusedBus(EventBusV2):
+    lane_type = _AcksRefused
 
 
 class _AsciiOnlyBus(EventBusV2):
@@ -187,6 +211,8 @@ ack_before_commit = _factory(_WriteBehindBus)
 no_dedupe_on_lost_reply = _factory(_NoDedupeBus)
 in_memory_buffer = _factory(_InMemoryBus)
 garbles_buffered_text = _factory(_AsciiOnlyBus)
+acks_what_the_disk_refused = _factory(_AcksRefusedBus)
+replays_by_wall_clock = _factory(_ByTimestampBus)
 forgets_to_leave_fallback = _factory(_StaysInFallbackBus)
 treats_error_reply_as_sent = _factory(_TrustingBus)
 drops_what_redis_refuses = _factory(_DropsRefusedBus)
@@ -202,6 +228,8 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "no_dedupe_on_lost_reply": no_dedupe_on_lost_reply,
         "in_memory_buffer": in_memory_buffer,
         "garbles_buffered_text": garbles_buffered_text,
+        "acks_what_the_disk_refused": acks_what_the_disk_refused,
+        "replays_by_wall_clock": replays_by_wall_clock,
         "forgets_to_leave_fallback": forgets_to_leave_fallback,
         "treats_error_reply_as_sent": treats_error_reply_as_sent,
         "drops_what_redis_refuses": drops_what_redis_refuses,

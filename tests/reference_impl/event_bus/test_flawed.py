@@ -1,10 +1,12 @@
 """Each flawed variant works while nothing fails, and shows its one defect when something does."""
 
 import asyncio
+import os
 import sqlite3
 
 import pytest
 
+from harness.world.sim import full_disks
 from reference_impl._event_bus.model import Event
 from reference_impl.flawed import event_bus as flawed
 
@@ -26,7 +28,7 @@ async def test_a_flawed_variant_works_while_nothing_fails(server, make_bus, read
 def test_every_variant_is_a_name_of_its_module():
     """Scenarios name variants as `module:attribute`."""
     assert {name: getattr(flawed, name) for name in flawed.VARIANTS} == flawed.VARIANTS
-    assert len(flawed.VARIANTS) == 12
+    assert len(flawed.VARIANTS) == 14
 
 
 @pytest.mark.parametrize("variant", ["planned", "no_socket_timeout"])
@@ -59,6 +61,35 @@ def test_deletes_all_after_partial_resync(tmp_path):
     buffer.append([Event(f"p:1:{number}", "t", "{}", 0.0) for number in range(3)], None)
     assert buffer.confirm(buffer.head(1)[-1].id) == 0
     buffer.close()
+
+
+def test_replays_by_wall_clock(tmp_path):
+    """What was stamped after the clock went back is replayed before what was buffered earlier; no row is lost."""
+    buffer = flawed._ByTimestamp(tmp_path / "b.sqlite3", 100, "drop_oldest")
+    buffer.open("bus")
+    buffer.append([Event(f"p:1:{number}", "t", "{}", stamp) for number, stamp in enumerate([9.0, 10.0, 4.0])], None)
+    rows = buffer.head(3)
+    assert [row.event.event_id for row in rows] == ["p:1:2", "p:1:0", "p:1:1"]
+    assert [row.id for row in rows] == [1, 2, 3]
+    buffer.close()
+
+
+async def test_acks_what_the_disk_refused(server, make_bus, tmp_path, eventually):
+    """With Redis down and the disk full a publish returns all the same, and the event is nowhere."""
+    bus = make_bus(server.url, factory=flawed.acks_what_the_disk_refused)
+    await bus.start()
+    server.kill()
+    kept = await bus.publish_event("t", {})
+    disk = os.path.realpath(tmp_path)  # noqa: ASYNC240 - the test waits for nothing else
+    full_disks.fill(disk)
+    try:
+        lost = await bus.publish_event("t", {})
+    finally:
+        full_disks.free(disk)
+    server.start()
+    await eventually(lambda: bus.stats().mode == "direct")
+    assert server.ids("t") == [kept]
+    assert lost != kept
 
 
 async def test_live_overtakes_buffered(server, make_bus, eventually):
