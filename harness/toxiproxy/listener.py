@@ -175,7 +175,8 @@ def _bound(address: SocketAddress, *, share: bool) -> socket.socket:
     """Return a socket with that address. Raises `ApiError` (500)."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # Protocol named: what is accepted inherits it, and asyncio sends small pieces at once (TCP_NODELAY) only then.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as problem:
         raise _refused(address, problem) from None
     try:

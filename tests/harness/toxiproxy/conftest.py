@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -116,6 +117,13 @@ class Proxied:
     def effects(self) -> Any:
         """Return what `GET /effects` says of it."""
         return self.server.call("GET", "/effects").json()["proxies"][self.name]
+
+    def left_over(self) -> int:
+        """Return how many connections are left, once those that are ending have had the time to."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (live := self.effects()["connections"]["live"]) and time.monotonic() < deadline:
+            pass
+        return int(live)
 
 
 @pytest.fixture(scope="session")
