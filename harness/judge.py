@@ -35,7 +35,7 @@ def judge(history: History, scenario: Scenario, *, trouble: tuple[str, ...] = ()
     """Judge a history of that scenario. `trouble` is what the harness itself ran into while making it."""
     header = history.header
     profile = scenario.profile(header.profile)
-    planned = plan(profile, Tape(header.seed))
+    planned = plan(profile, Tape(header.seed), header.left_out)
     errors = [*trouble, *_stale(header, planned), *_failed_hosts(history)]
     try:
         windows = {window.number: window for window in fault_windows(history)}

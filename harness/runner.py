@@ -25,6 +25,7 @@ from harness.tape import Tape
 from harness.units import as_seconds
 from harness.verdict import INTERRUPTED, RunResult, Verdict
 from harness.world.base import WorldKind
+from harness.world.real.secrets_mask import masked
 from harness.worlds import Options, Staging, run_in_real, run_in_sim
 
 
@@ -60,7 +61,16 @@ class Order:
         for port, factory in self.targets.items():
             if factory != self.scenario.ports.get(port):
                 words += ["--target", f"{port}={factory}"]
-        return shlex.join(words)
+        return shlex.join([*words, *self._choices()])
+
+    def _choices(self) -> list[str]:
+        """Return the options of the real world as a person types them, but for credentials."""
+        if self.world == "sim":
+            return []
+        chosen = self.options
+        words = [] if chosen.redis is None else ["--redis", masked(chosen.redis)]
+        words += ["--redis-flush"] if chosen.redis_flush else []
+        return words + ([] if chosen.toxiproxy is None else ["--toxiproxy", chosen.toxiproxy])
 
 
 def run(order: Order, *, keep_history: bool = True) -> RunResult:
@@ -68,7 +78,7 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
     began = time.perf_counter()
     profile = order.scenario.profile(order.profile)
     tape = Tape(order.seed)
-    planned = plan(profile, tape)
+    planned = plan(profile, tape, order.options.left_out(order.world))
     order.history_path.parent.mkdir(parents=True, exist_ok=True)
     sink = _RunSink(order, [one.as_fields() for one in planned])
     trouble: list[str] = []
@@ -195,6 +205,7 @@ class _RunSink:
             order.seed,
             dict(order.targets),
             planned,
+            list(order.options.left_out(order.world)),
         )
         self.events: list[Event] = [header]
         self.alarm = Alarm()

@@ -6,11 +6,11 @@ written as a *draw* and resolved from the tape into a *plan* before anything sta
 stored in the first line of its history, and the same for the same seed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from harness.errors import unknown_name
+from harness.errors import UsageError, unknown_name
 from harness.faults.base import Fault
 from harness.invariants.base import Invariant
 from harness.invariants.needs import Need
@@ -166,14 +166,22 @@ class Scenario:
         return self.profiles[name]
 
 
-def plan(profile: Profile, tape: Tape) -> tuple[PlannedFault, ...]:
-    """Resolve every draw of the schedule. Pure: the same tape gives the same plan."""
-    return tuple(_planned(number, step, tape) for number, step in enumerate(profile.schedule))
+def plan(profile: Profile, tape: Tape, left_out: Collection[str] = ()) -> tuple[PlannedFault, ...]:
+    """Resolve every draw of the schedule. Pure: the same tape gives the same plan.
+
+    `left_out` names faults with their modes (`redis.outage/crash`) that cannot be done where the run takes place.
+    Raises `UsageError` if a step has no other.
+    """
+    return tuple(_planned(number, step, tape, left_out) for number, step in enumerate(profile.schedule))
 
 
-def _planned(number: int, step: Step, tape: Tape) -> PlannedFault:
+def _planned(number: int, step: Step, tape: Tape, left_out: Collection[str]) -> PlannedFault:
     start_ns = _resolve(step.start, tape, f"plan/{number}/start")
-    fault, mode = step.choices[_choose(step, tape, number)]
+    choices = [(fault, mode) for fault, mode in step.choices if f"{fault.name}/{mode}" not in left_out]
+    if not choices:
+        names = ", ".join(f"{fault.name} ({mode})" for fault, mode in step.choices)
+        raise UsageError(f"none of these faults can be done to a server that is not ours: {names}")
+    fault, mode = choices[_choose(len(choices), tape, number)]
     return PlannedFault(
         number=number,
         start_ns=start_ns,
@@ -183,12 +191,11 @@ def _planned(number: int, step: Step, tape: Tape) -> PlannedFault:
     )
 
 
-def _choose(step: Step, tape: Tape, number: int) -> int:
+def _choose(count: int, tape: Tape, number: int) -> int:
     """Rotate through the choices over successive seeds, so that a handful of seeds has seen them all.
 
     Steps with the same choices are at different ones: what takes the place of a fault is rarely the same fault.
     """
-    count = len(step.choices)
     return tape.stream(f"plan/{number}/mode").given((tape.seed + 5 * number) % count, count)
 
 

@@ -15,7 +15,7 @@ from harness.history.recorder import Sink
 from harness.scenario import PlannedFault, Profile, Scenario
 from harness.tape import Tape
 from harness.targets import resolve
-from harness.world.base import Dependency, World
+from harness.world.base import Dependency, World, WorldKind
 
 if TYPE_CHECKING:
     from harness.world.real.world import RealWorld
@@ -29,9 +29,28 @@ _SIM_WALL_S_MAX: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person may choose of a world: the Redis server of the real one (a path, or a name on PATH)."""
+    """What a person may choose of the real world.
+
+    `redis` is a server's program to run, or the URL of one that runs (whose database may be emptied if `redis_flush`);
+    `toxiproxy` the URL of a toxiproxy-server to use instead of the embedded one.
+    """
 
     redis: str | None = None
+    redis_flush: bool = False
+    toxiproxy: str | None = None
+
+    @property
+    def redis_url(self) -> str | None:
+        """The URL, if that is what was chosen."""
+        return self.redis if self.redis is not None and "://" in self.redis else None
+
+    def left_out(self, world: WorldKind) -> tuple[str, ...]:
+        """Return the faults, each with its mode, that cannot be done in that world with these choices."""
+        if world == "sim" or self.redis_url is None:
+            return ()
+        from harness.dependencies.redis.foreign import LEFT_OUT
+
+        return LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +111,7 @@ def run_in_real(staging: Staging, sink: Sink) -> Ended:
 
 
 async def _real(staging: Staging, sink: Sink) -> Ended:
-    from harness.dependencies.redis.real import start_real
+    from harness.world.real.foreign_proxy import parse_place
     from harness.world.real.world import RealWorld
 
     loop = asyncio.get_running_loop()
@@ -114,7 +133,8 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
             sink,
             targets=staging.targets,
             directory=staging.scratch,
-            dependency_kinds={"redis": _with_server(start_real, staging.options.redis)},
+            dependency_kinds={"redis": _redis_of(staging.options)},
+            toxiproxy=None if staging.options.toxiproxy is None else parse_place(staging.options.toxiproxy),
         ) as world:
             await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
             return Ended(None, None)
@@ -126,15 +146,21 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
         shutil.rmtree(staging.scratch / "disks", ignore_errors=True)  # the logs stay
 
 
-def _with_server(start: "StartRedis", server: str | None) -> "StartRedis":
-    """Have a Redis dependency run the program that the person asked for, whatever the scenario says."""
-    if server is None:
-        return start
+def _redis_of(chosen: Options) -> "StartRedis":
+    """Have a Redis dependency be the server that the person asked for, whatever the scenario says."""
+    from harness.dependencies.redis.real import start_real
 
-    async def start_server(world: "RealWorld", name: str, options: Mapping[str, Any]) -> Dependency:
-        return await start(world, name, {**options, "server": server})
+    if chosen.redis is None:
+        return start_real
 
-    return start_server
+    async def start(world: "RealWorld", name: str, options: Mapping[str, Any]) -> Dependency:
+        if chosen.redis_url is None:
+            return await start_real(world, name, {**options, "server": chosen.redis})
+        from harness.dependencies.redis.foreign import start_foreign
+
+        return await start_foreign(world, name, chosen.redis_url, flush=chosen.redis_flush)
+
+    return start
 
 
 @contextmanager

@@ -99,6 +99,8 @@ def _print_left(found: Sequence["LeftRun"], surviving: Sequence["LeftProcess"], 
             _wrapped(f"process {process.pid}{failed}: {process.command}", "    ")
         for directory in run.directories:
             _wrapped(f"folder {directory}", "    ")
+        for proxy in run.proxies:
+            _wrapped(f"proxy {proxy}, if that server still runs", "    ")
     if not cleaned:
         click.echo("`harness doctor --clean` ends and removes them.")
 
@@ -121,6 +123,7 @@ def _print_json(
                 "run": run.run_id,
                 "processes": [{"pid": one.pid, "command": one.command} for one in run.processes],
                 "folders": [str(one) for one in run.directories],
+                "proxies": list(run.proxies),
             }
             for run in found
         ],

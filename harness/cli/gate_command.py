@@ -6,13 +6,12 @@ from typing import Any, get_args
 import click
 
 from harness.cli.config import Config, load_config
-from harness.cli.options import WholeNumber, check_redis, limit_options, output_options
+from harness.cli.options import WholeNumber, limit_options, output_options, world_options
 from harness.errors import unknown_name
 from harness.gate import GatePolicy, gate_jobs
 from harness.registry import discover, select
 from harness.targets import check_ports, choose, for_ports, resolve
 from harness.world.base import WorldKind
-from harness.worlds import Options
 
 
 @click.command(name="gate")
@@ -37,7 +36,7 @@ def command(world: str | None, seeds: int | None, keyword: str | None, **rest: A
     for one in scenarios:
         for path in choose(one, for_ports(one, config.targets)).values():
             resolve(path)
-    options = Options(redis=check_redis(rest["redis"]))
+    options = world_options(rest, real_runs=len(scenarios) * policy.real_seeds if "real" in policy.worlds else 0)
     stable_interpreter()
     return do(lambda folder: gate_jobs(scenarios, policy, folder, options), limits_of(rest), show_of(rest, config))
 

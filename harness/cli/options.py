@@ -2,13 +2,16 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from harness.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from harness.worlds import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,7 +67,24 @@ def output_options(function: F) -> F:
 def limit_options(function: F) -> F:
     """Add the options that say how far a campaign goes."""
     for option in (
-        click.option("--redis", envvar="HARNESS_REDIS", help="Real world: path or name of a redis-server to run."),
+        click.option(
+            "--redis",
+            metavar="SERVER",
+            envvar="HARNESS_REDIS",
+            help="Real world: a redis-server to run (path or name), or redis://... of one that runs.",
+        ),
+        click.option(
+            "--redis-flush",
+            is_flag=True,
+            envvar="HARNESS_REDIS_FLUSH",
+            help="With --redis URL: empty its database (FLUSHDB) before each run.",
+        ),
+        click.option(
+            "--toxiproxy",
+            metavar="URL",
+            envvar="HARNESS_TOXIPROXY",
+            help="Real world: a toxiproxy-server to use instead of the embedded one.",
+        ),
         click.option("--fail-fast", is_flag=True, help="Start nothing new after the first run that did not pass."),
         click.option(
             "--time-budget",
@@ -88,13 +108,48 @@ def limit_options(function: F) -> F:
     return function
 
 
-def check_redis(value: str | None) -> str | None:
-    """Return the server to run as a path, or raise a `UsageError` when there is none by that name."""
+def world_options(flags: Mapping[str, Any], *, real_runs: int) -> "Options":
+    """Return what the flags choose of the real world, after trying it. `real_runs` is how many runs there will be.
+
+    Raises `UsageError` if there is no such program, nobody answers there, or the database is not ours to use.
+    """
+    from harness.worlds import Options
+
+    server = flags["redis"]
+    chosen = Options(
+        redis=server if server is None or "://" in server else _program(server),
+        redis_flush=flags["redis_flush"],
+        toxiproxy=flags["toxiproxy"],
+    )
+    if chosen.redis_flush and chosen.redis_url is None:
+        raise UsageError("--redis-flush: it goes with --redis redis://...")
+    if real_runs:
+        import asyncio
+
+        asyncio.run(_try(chosen, real_runs))
+    return chosen
+
+
+def _program(name: str) -> str:
     import shutil
 
-    if value is None:
-        return None
-    found = shutil.which(value)
+    found = shutil.which(name)
     if found is None:
-        raise UsageError(f"--redis {value!r}: no such program; give a path, or a name found on PATH")
+        raise UsageError(f"--redis {name!r}: no such program; give a path, a name found on PATH, or redis://host:port")
     return found
+
+
+async def _try(chosen: "Options", real_runs: int) -> None:
+    if chosen.toxiproxy is not None:
+        from harness.world.real.foreign_proxy import check_place, parse_place
+
+        await check_place(parse_place(chosen.toxiproxy))
+    if chosen.redis_url is not None:
+        from harness.dependencies.redis.foreign import check, shown
+
+        await check(chosen.redis_url, flush=chosen.redis_flush)
+        if real_runs > 1 and not chosen.redis_flush:
+            raise UsageError(
+                f"--redis {shown(chosen.redis_url)}: each of {real_runs} runs needs an empty database; let them empty "
+                "it: --redis-flush"
+            )

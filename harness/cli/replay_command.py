@@ -9,7 +9,7 @@ import click
 
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
-from harness.cli.options import limit_options, output_options
+from harness.cli.options import limit_options, output_options, world_options
 from harness.errors import UsageError
 from harness.history.events import RunEnded, RunStarted
 from harness.history.store import load
@@ -17,6 +17,7 @@ from harness.registry import discover
 from harness.runner import Order
 from harness.scenario import Scenario
 from harness.targets import resolve
+from harness.worlds import Options
 
 _NAMES_MAX = 5
 
@@ -41,10 +42,13 @@ def command(history: Path, **rest: Any) -> int:
     scenario = _scenario(header, discover(config.scenarios))
     for factory in header.targets.values():
         resolve(factory)
+    options = world_options(rest, real_runs=1 if header.world == "real" else 0)
+    if header.left_out and options.redis_url is None:
+        raise UsageError("made with --redis redis://..., so it can be made again only with that; give it here too")
     stable_interpreter()
 
     def jobs(folder: Path) -> list[Job]:
-        return [Single(order=_order(header, scenario, folder))]
+        return [Single(order=_order(header, scenario, folder, options))]
 
     def compare(result: Any) -> None:
         now = result.runs[0].trace_digest if result.runs else None
@@ -53,7 +57,7 @@ def command(history: Path, **rest: Any) -> int:
     return do(jobs, limits_of(rest), show_of(rest, config), after=compare)
 
 
-def _order(header: RunStarted, scenario: Scenario, folder: Path) -> Order:
+def _order(header: RunStarted, scenario: Scenario, folder: Path, options: Options) -> Order:
     return Order(
         scenario=scenario,
         profile=header.profile,
@@ -62,6 +66,7 @@ def _order(header: RunStarted, scenario: Scenario, folder: Path) -> Order:
         targets=header.targets,
         folder=folder,
         label="replay",
+        options=options,
     )
 
 

@@ -7,14 +7,15 @@ import click
 
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
-from harness.cli.options import WholeNumber, check_redis, limit_options, output_options
+from harness.cli.options import WholeNumber, limit_options, output_options, world_options
 from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
 from harness.registry import discover, select
 from harness.runner import Order
+from harness.scenario import plan
+from harness.tape import Tape
 from harness.targets import check_ports, choose, for_ports, resolve
 from harness.world.base import WorldKind
-from harness.worlds import Options
 
 _KEEP_HISTORIES = 20
 """Beyond this many seeds only the histories of runs that do not pass are kept: a campaign would fill the disk."""
@@ -85,7 +86,9 @@ def command(
     sizes = {one.name: profile or DEFAULT_PROFILE[kind] for one in chosen}
     for one in chosen:
         one.profile(sizes[one.name])
-    options = Options(redis=check_redis(rest["redis"]))
+    options = world_options(rest, real_runs=len(chosen) * seeds if kind == "real" else 0)
+    for one in chosen:
+        plan(one.profile(sizes[one.name]), Tape(seed), options.left_out(kind))
 
     def jobs(folder: Path) -> list[Job]:
         return [

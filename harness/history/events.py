@@ -39,6 +39,8 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     seed: int
     targets: dict[str, str]
     plan: list[Fields]
+    left_out: list[str] = []
+    """Faults with their modes (`redis.outage/crash`) that could not be done there, and were left out of the plan."""
 
 
 class RunEnded(_Event, frozen=True, tag="run_ended"):
