@@ -7,6 +7,7 @@ from harness.toxics.exchange.shapes import LINE_BYTES_MAX, Begins, ReplySpan, Un
 
 _LINES: Final = frozenset(b"+-:_,#(")
 _BULKS: Final = frozenset(b"$!=")
+_TYPES: Final = _LINES | _BULKS | frozenset(b"*~%|")
 _PER_ENTRY: Final = {b"*"[0]: 1, b"~"[0]: 1, b"%"[0]: 2, b"|"[0]: 2}
 _BULK: Final = b"$"[0]
 _PUSH: Final = b">"[0]
@@ -145,7 +146,7 @@ def _classify(data: bytes, position: int, tag: str | None) -> Begins | None:
         if label is None:
             return None
         return Begins.CONFIRMATION if label == tag.encode() else Begins.ASIDE
-    if tag is None:
+    if tag is None or kind not in _TYPES:
         raise Unfollowable
     return Begins.REPLY
 

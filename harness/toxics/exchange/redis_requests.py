@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from harness.toxics.exchange.shapes import LINE_BYTES_MAX, Request, RequestSpan, Unfollowable
 
@@ -37,6 +37,8 @@ _KEY_INDEX: Final[dict[bytes, int]] = {
 _UNUSUAL: Final = SUBSCRIPTIONS | {b"MONITOR", b"SYNC", b"PSYNC", b"CLIENT"}
 _USUAL_HEAD: Final = re.compile(rb"\*([1-9][0-9]{0,3})\r\n\$([0-9]{1,2})\r\n([A-Za-z]{1,32})\r\n")
 
+_KEYED_HEAD: Final = re.compile(_USUAL_HEAD.pattern + rb"\$([0-9]{1,4})\r\n")
+
 
 class RedisRequests:
     """A scanner of what a Redis client sends.
@@ -55,33 +57,17 @@ class RedisRequests:
     def next(self, data: bytes, position: int) -> RequestSpan | None:
         """Return the next span."""
         if self._inside:
-            end = self._skip_arguments(data, position)
+            end = self._skip_arguments(data, position, may_fail=True)
             return RequestSpan(end, None, not self._inside) if end > position else None
         if data[position] != b"*"[0]:
             return _inline(data, position)
-        line = _line_end(data, position)
-        if line < 0:
-            return None
-        digits = data[position + 1 : line]
-        if digits[:1] == b"-" and digits[1:].isdigit():
-            digits = b"0"
-        if not digits.isdigit():
-            raise Unfollowable
-        count = int(digits)
-        if count == 0:
-            return RequestSpan(line + 2, None, ends=True)
-        head = _words(data, line + 2, count)
+        head = _usual_head(data, position) or _head(data, position)
         if head is None:
             return None
-        words, end = head
-        request = _request(words)
-        self._arguments = count - len(words)
+        request, self._arguments, end = head
         self._skip = 0
         self._inside = True
-        if self._arguments:
-            end = self._skip_arguments(data, end)
-        else:
-            self._inside = False
+        end = self._skip_arguments(data, end, may_fail=False)
         return RequestSpan(end, request, not self._inside)
 
     def skip(self, data: bytes, position: int) -> tuple[int, int]:
@@ -105,7 +91,7 @@ class RedisRequests:
             count += 1
         return position, count
 
-    def _skip_arguments(self, data: bytes, position: int) -> int:
+    def _skip_arguments(self, data: bytes, position: int, *, may_fail: bool) -> int:
         """Return how far the current request goes in these bytes. Garbage behind `position` is left for next time."""
         size = len(data)
         start = position
@@ -123,7 +109,10 @@ class RedisRequests:
             line = data.find(b"\r\n", position, position + _HEADER_BYTES_MAX)
             digits = data[position + 1 : line]
             if line < 0 or data[position] != b"$"[0] or not digits.isdigit():
-                if position == start and (line >= 0 or size - position >= _HEADER_BYTES_MAX):
+                unfinished = (
+                    line < 0 and size - position < _HEADER_BYTES_MAX and data[position : position + 1] in (b"", b"$")
+                )
+                if may_fail and position == start and not unfinished:
                     raise Unfollowable
                 break
             skip = int(digits) + 2
@@ -131,6 +120,43 @@ class RedisRequests:
             position = line + 2
         self._arguments, self._skip = arguments, skip
         return position
+
+
+_Head: TypeAlias = tuple[Request | None, int, int]
+"""A request (None for an empty one), how many more arguments it has, and where these begin."""
+
+
+def _usual_head(data: bytes, position: int) -> _Head | None:
+    """Return the head of a request whose first argument is its first key, if it is there; the short way."""
+    found = _KEYED_HEAD.match(data, position)
+    if found is None:
+        return None
+    arguments, length, verb, key_length = found.groups()
+    verb = verb.upper()
+    key = found.end()
+    end = key + int(key_length)
+    if int(length) != len(verb) or verb in _KEY_INDEX or end + 2 > len(data) or arguments == b"1":
+        return None
+    return Request(verb, data[key:end]), int(arguments) - 2, end + 2
+
+
+def _head(data: bytes, position: int) -> _Head | None:
+    """Return the head of any request that is an array, None if it is not there yet."""
+    line = _line_end(data, position)
+    if line < 0:
+        return None
+    digits = data[position + 1 : line]
+    if digits[:1] == b"-" and digits[1:].isdigit():
+        digits = b"0"
+    if not digits.isdigit():
+        raise Unfollowable
+    count = int(digits)
+    if count == 0:
+        return None, 0, line + 2
+    words = _words(data, line + 2, count)
+    if words is None:
+        return None
+    return _request(words[0]), count - len(words[0]), words[1]
 
 
 def _line_end(data: bytes, position: int) -> int:

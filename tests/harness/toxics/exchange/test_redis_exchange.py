@@ -266,6 +266,17 @@ def test_what_cannot_be_followed_is_passed_on(talk, active, request_, reply):
     assert rule.effects["unfollowed"] == 1
 
 
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_request_that_turns_into_garbage(talk, active, cut):
+    """A request is judged by its head, wherever it is cut, even if garbage follows where its arguments should be."""
+    rule = active(RedisMatch(action="drop_reply", commands=("SET",)))
+    data = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n!garbage, and so on"
+    here = talk(rule).ask(data[:cut], data[cut:]).reply(b"-ERR Protocol error\r\n")
+    assert here.server == data
+    assert here.client == b""
+    assert rule.effects["matched"] == rule.effects["unfollowed"] == 1
+
+
 def test_unasked_reply_is_passed_on(talk, active):
     """A server that speaks first (too many clients) is not understood, and not stopped."""
     rule = active(RedisMatch(action="drop_reply"))

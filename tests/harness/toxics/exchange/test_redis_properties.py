@@ -131,6 +131,27 @@ def test_garbage_passes_unchanged(talk, active, segments, sizes, follow):
     assert sorted(here.signals) == [("downstream", Signal.END), ("upstream", Signal.END)]
 
 
+@given(
+    segments=st.lists(st.tuples(st.booleans(), garbage), max_size=6),
+    sizes=cuts,
+    action=st.sampled_from(ACTIONS),
+    follow=st.sampled_from(["redis", "http"]),
+)
+def test_cuts_do_not_change_what_becomes_of_garbage(talk, active, segments, sizes, action, follow):
+    """Of what cannot be followed, too, the same is acted upon and the same passes, however it is cut."""
+    seen = []
+    for cut in (None, sizes):
+        rule = active(RedisMatch(action=action) if follow == "redis" else HttpMatch(action=action))
+        here = talk(rule, follow=follow)
+        for upstream, data in segments:
+            (here.ask if upstream else here.reply)(*chunks(data, cut))
+        while here.conduit.due_ns is not None:
+            here.wake()
+        here.finish("upstream").finish("downstream")
+        seen.append((here.heard, here.signals, rule.effects))
+    assert seen[0] == seen[1]
+
+
 def _converse(here: Any, asked: Iterable[bytes], replies: list[bytes], down: list[int] | None) -> Any:
     """Have a server answer each request that reaches it with the next reply, and let all delays pass."""
     parser = RequestParser()
