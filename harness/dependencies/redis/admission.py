@@ -63,40 +63,43 @@ def flags() -> Mapping[str, frozenset[str]]:
     return found
 
 
-def flags_of(argv: list[bytes]) -> frozenset[str]:
-    """Return the flags of the command that a request names."""
-    known = flags()
+def full_name(argv: list[bytes]) -> str:
+    """Return the name of the command that a request names, as `command|subcommand` if that is one."""
     name = argv[0].decode(errors="replace").lower()
     if len(argv) > 1:
-        subcommand = known.get(f"{name}|{argv[1].decode(errors='replace').lower()}")
-        if subcommand is not None:
-            return subcommand
-    return known.get(name, frozenset())
+        full = f"{name}|{argv[1].decode(errors='replace').lower()}"
+        if full in flags():
+            return full
+    return name
+
+
+def flags_of(argv: list[bytes]) -> frozenset[str]:
+    """Return the flags of the command that a request names."""
+    return flags().get(full_name(argv), frozenset())
 
 
 def check(session: "Session", command: "Command", argv: list[bytes]) -> None:
     """Let a request in, or raise the ReplyError that a real server gives in its place."""
+    name = command.name
     if not session.signed_in and "no_auth" not in flags_of(argv):
-        _reject(session, command.name, "NOAUTH")
-    if session.queue is not None and command.name in {"multi", "watch"}:
-        raise ReplyError(f"ERR Command '{command.name}' not allowed inside a transaction")
+        raise _rejected(session, name, TEXTS["NOAUTH"])
+    if session.queue is not None and name in {"multi", "watch"}:
+        raise ReplyError(f"ERR Command '{name}' not allowed inside a transaction")
     refusal = session.engine.refusal
-    if refusal in {"OOM", "READONLY"} and _is_hit(session, refusal, command.name, argv):
-        _reject(session, command.name, refusal)
+    if refusal in {"OOM", "READONLY"} and _is_hit(session, refusal, name, argv):
+        raise _rejected(session, name, TEXTS[refusal])
     if (session.channels or session.patterns) and not session.resp3 and not command.while_subscribed:
-        raise ReplyError(
-            f"ERR Can't execute '{command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET"
-            " are allowed in this context"
-        )
-    if refusal == "LOADING" and _is_hit(session, refusal, command.name, argv):
-        _reject(session, command.name, refusal)
+        only = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+        raise _rejected(session, name, f"ERR Can't execute '{full_name(argv)}': {only}")
+    if refusal == "LOADING" and _is_hit(session, refusal, name, argv):
+        raise _rejected(session, name, TEXTS[refusal])
 
 
 def problem_shown(session: "Session", argv: list[bytes], text: str) -> str:
     """Return what a malformed request is answered: who has not signed in does not even learn that it is one."""
     if session.signed_in or "no_auth" in flags_of(argv):
         return text
-    return _text(argv[0].decode(errors="replace").lower(), "NOAUTH")
+    return _worded(full_name(argv), TEXTS["NOAUTH"])
 
 
 def _is_hit(session: "Session", refusal: "Refusal", name: str, argv: list[bytes]) -> bool:
@@ -109,14 +112,14 @@ def _is_hit(session: "Session", refusal: "Refusal", name: str, argv: list[bytes]
     return any(needed in flags_of(request) for request in requests)
 
 
-def _reject(session: "Session", name: str, refusal: "Refusal") -> None:
+def _rejected(session: "Session", name: str, text: str) -> ReplyError:
     if name == "exec":
         leave_transaction(session)
-    raise ReplyError(_text(name, refusal))
+    return ReplyError(_worded(name, text))
 
 
-def _text(name: str, refusal: "Refusal") -> str:
-    return f"EXECABORT Transaction discarded because of: {TEXTS[refusal]}" if name == "exec" else TEXTS[refusal]
+def _worded(name: str, text: str) -> str:
+    return f"EXECABORT Transaction discarded because of: {text.removeprefix('ERR ')}" if name == "exec" else text
 
 
 def begin(engine: "Engine", refusal: "Refusal") -> None:

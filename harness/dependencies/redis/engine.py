@@ -109,9 +109,11 @@ class Engine:
         except ReplyError as problem:
             if session.queue is not None:
                 session.queue_failed = True
+                session.queue.clear()  # EXEC will run nothing, and is not judged by what it would have run
             return self.error(admission.problem_shown(session, argv, problem.text))
         if session.queue is not None and command.queued:
-            session.queue.append((command, argv))
+            if not (session.queue_failed or session.watch_broken):
+                session.queue.append((command, argv))
             return resp.QUEUED
         reply = self.run(session, command, argv, now_ns)
         if keyspace.ready:

@@ -30,7 +30,8 @@ class Refusing:
     @classmethod
     async def begin(cls, refusal: Refusal, console: Console, *, password: str) -> "Refusing":
         """Have a running server refuse; `LOADING` must have begun. Raises WorldError."""
-        refusing = cls(refusal, console, password=password, errors_before=await _errors(console, refusal))
+        errors_before = 0 if refusal == "LOADING" else await _errors(console, refusal)  # a new process has given none
+        refusing = cls(refusal, console, password=password, errors_before=errors_before)
         command = console.command
         if refusal == "OOM":
             await command(b"CONFIG", b"SET", b"maxmemory", b"1")

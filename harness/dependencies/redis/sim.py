@@ -123,7 +123,7 @@ class SimRedis:
 
     async def serve_commands(self) -> None:
         """Serve again, after observing the errors given."""
-        refusal, self._refusal = self._refusal, None
+        refusal = self._refusal
         if refusal is None:
             return
         engine = self._running()
@@ -138,11 +138,14 @@ class SimRedis:
                 {"refusal": refusal, "count": count},
             )
         )
+        self._refusal = None
         admission.end(engine)
 
     def _running(self) -> Engine:
         if self._engine is None or not self._world.machines.is_running(self._name):
             raise WorldError(f"{self._name} is not running")
+        if self._world.machines.life(self._name).parked is not None:
+            raise WorldError(f"{self._name} does not answer: it is frozen")
         return self._engine
 
     async def stop(self) -> None:
