@@ -142,6 +142,8 @@ def check(path: str) -> None:
 def fill(disk: str) -> None:
     """Let no write to a file below this directory (a real path) succeed from now on. A full disk stays full.
 
+    Inside a run, call it `escapes.permitted`: it opens /dev/full.
+
     Raises:
         WorldError: SQLite of this interpreter cannot be reached.
 
@@ -150,10 +152,10 @@ def fill(disk: str) -> None:
         return
     if not _table:
         _table.append(_SystemCalls())
+    _turned_over[disk] = list(_turn_over(disk))
     if not _full:
         _table[0].replace()
     _full[disk] = 0
-    _turned_over[disk] = list(_turn_over(disk))
 
 
 def free(disk: str) -> int:
