@@ -1,4 +1,4 @@
-"""The toxic `slicer`: every chunk leaves in pieces, one after the other, each after a delay of its own.
+"""The toxic `slicer`: every chunk leaves in pieces, one after the other, with a delay after each.
 
 Pieces are cut when their turn comes, so a long chunk costs no more memory than it has bytes. New attributes count from
 the next piece on.
@@ -17,7 +17,7 @@ _MICROSECOND: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slicer(Toxic):
-    """Cut into `average_size` bytes, more or less by up to `size_variation`; delay each piece by `delay` us."""
+    """Cut into `average_size` bytes, more or less by up to `size_variation`; pause for `delay` us after each piece."""
 
     type: ClassVar[str] = "slicer"
     average_size: int = whole(least=1, most=SIZE_MAX)
@@ -44,7 +44,7 @@ class Slicer(Toxic):
 
 
 class _Slicing(Stage):
-    """`_last_ns` is when the last piece was due."""
+    """`_last_ns` is when the last piece was due; None before the first."""
 
     __slots__ = ("_backlog", "_dice", "_last_ns", "_toxic")
 
@@ -53,7 +53,7 @@ class _Slicing(Stage):
         self._toxic = toxic
         self._dice = dice
         self._backlog = Backlog()
-        self._last_ns = 0
+        self._last_ns: int | None = None
 
     def feed(self, now_ns: int, data: bytes, out: list[Item]) -> None:
         before = len(out)
@@ -90,7 +90,9 @@ class _Slicing(Stage):
             if head.spared:
                 out.append(self._backlog.take(self._backlog.head_size))
                 continue
-            due_ns = max(self._last_ns, head.arrived_ns) + self._toxic.delay * _MICROSECOND
+            due_ns = head.arrived_ns
+            if self._last_ns is not None:
+                due_ns = max(due_ns, self._last_ns + self._toxic.delay * _MICROSECOND)
             if due_ns > now_ns:
                 self.due_ns = due_ns
                 break

@@ -103,8 +103,8 @@ CASES = {
     ),
     "slices": Case(
         network.slices(*LINK, average_bytes=100, variation_bytes=50, delay_us=20_000),
-        Met("answered", ECHO, 250, pieces=range(5, 30)),
-        Met("answered", ECHO, 250, pieces=range(5, 30)),
+        Met("answered", ECHO, 200, pieces=range(5, 30)),
+        Met("answered", ECHO, 200, pieces=range(5, 30)),
     ),
     "reset": Case(
         network.reset(*LINK, pause_ns=(seconds(60), seconds(60))), Met("reset", 0), ANSWERED, Met("reset", 0)

@@ -10,27 +10,27 @@ def sizes(wire):
     return [(time_ms, len(item)) for time_ms, item in wire.seen if isinstance(item, bytes)]
 
 
-def test_a_chunk_leaves_in_pieces_each_after_the_delay(wire):
+def test_a_chunk_leaves_in_pieces_with_the_delay_between(wire):
     """25 bytes in tens are three pieces, 2 ms after one another, and the end right behind the last."""
     active = wire.add("slicer", {"average_size": 10, "delay": 2000})
     wire.feed(bytes(range(25)))
     wire.finish()
-    assert wire.pipe.held == 25
+    assert wire.pipe.held == 15
     wire.at(100)
-    assert sizes(wire) == [(2, 10), (4, 10), (6, 5)]
+    assert sizes(wire) == [(0, 10), (2, 10), (4, 5)]
     assert wire.data == bytes(range(25))
-    assert wire.signals == [(6, Signal.END)]
+    assert wire.signals == [(4, Signal.END)]
     assert active.effects == {"connections": 1, "bytes": 25}
 
 
 def test_chunks_do_not_share_pieces_nor_time(wire):
-    """A chunk that arrives while another is cut waits for it; one that arrives later counts from its arrival."""
+    """A chunk that arrives while another is cut waits for its turn; one that arrives later does not wait."""
     wire.add("slicer", {"average_size": 4, "delay": 1000})
     wire.feed(b"aaaaa")
     wire.feed(b"b")
     wire.at(50).feed(b"c")
     wire.at(100)
-    assert wire.seen == [(1, b"aaaa"), (2, b"a"), (3, b"b"), (51, b"c")]
+    assert wire.seen == [(0, b"aaaa"), (1, b"a"), (2, b"b"), (50, b"c")]
 
 
 def test_sizes_vary_around_the_average(wire_with_dice):
@@ -65,7 +65,7 @@ def test_new_attributes_count_from_the_next_piece_on(wire):
     wire.feed(b"abcdefgh")
     wire.at(15).change(active, average_size=3, delay=7000)
     wire.at(100)
-    assert wire.seen == [(10, b"ab"), (17, b"cde"), (24, b"fgh")]
+    assert wire.seen == [(0, b"ab"), (10, b"cd"), (17, b"efg"), (24, b"h")]
 
 
 def test_removing_it_lets_the_rest_go_in_one(wire):
@@ -74,7 +74,7 @@ def test_removing_it_lets_the_rest_go_in_one(wire):
     wire.feed(b"abcdefgh")
     wire.finish()
     wire.at(15).remove(active)
-    assert wire.seen == [(10, b"ab"), (15, b"cdefgh"), (15, Signal.END)]
+    assert wire.seen == [(0, b"ab"), (10, b"cd"), (15, b"efgh"), (15, Signal.END)]
 
 
 def test_messages_that_the_dice_spare_stay_whole(wire_with_dice):
@@ -84,7 +84,7 @@ def test_messages_that_the_dice_spare_stay_whole(wire_with_dice):
     wire.feed(b"abc")
     wire.feed(b"whole")
     wire.at(10)
-    assert wire.seen == [(1, b"ab"), (2, b"c"), (2, b"whole")]
+    assert wire.seen == [(0, b"ab"), (1, b"c"), (1, b"whole")]
     assert active.effects["bytes"] == 3
 
 

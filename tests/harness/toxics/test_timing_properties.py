@@ -138,20 +138,20 @@ def test_bandwidth_is_that_of_a_perfect_line(data, gaps, first, changes, last, l
 
 @given(st.data(), ARRIVALS, st.integers(1, 20), st.integers(0, 20), st.integers(0, 5000))
 def test_slicer_cuts_as_it_says(data, gaps, average, variation, delay):
-    """Pieces follow each other by the delay, and n pieces of one chunk take n delays."""
+    """The first piece of an idle line leaves at once, the next ones follow each other by the delay."""
     variation = min(variation, average)
     chunks = chunks_of(gaps)
     attributes = {"average_size": average, "size_variation": variation, "delay": delay}
     pipe, _ = pipe_of(data, ("slicer", attributes))
     times = departures(pipe, chunks)
-    last_ns, position = 0, 0
+    free_ns, position = 0, 0
     for arrived_ns, size in chunks:
         own = times[position : position + size]
         position += size
         steps = sorted(set(own)) if delay else [arrived_ns]
         for left_ns in steps:
-            last_ns = max(last_ns, arrived_ns) + delay * 1000
-            assert left_ns == last_ns
+            assert left_ns == max(free_ns, arrived_ns)
+            free_ns = left_ns + delay * 1000
         if delay:
             cuts = [own.count(left_ns) for left_ns in steps]
             assert all(max(1, average - variation) <= cut <= max(1, average + variation) for cut in cuts[:-1])
