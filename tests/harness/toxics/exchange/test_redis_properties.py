@@ -247,7 +247,7 @@ def test_replies_are_those_that_hiredis_reads(replies, sizes):
     assert held == message == b""
     assert found == replies
     for each in found:
-        reader = hiredis.Reader()
+        reader = hiredis.Reader(notEnoughData=hiredis)
         reader.feed(each)
-        assert reader.gets() is not False
+        assert reader.gets() is not hiredis
         assert not reader.has_data()
