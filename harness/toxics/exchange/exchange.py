@@ -16,7 +16,7 @@ from harness.toxics.exchange.shapes import ReplyScanner, RequestScanner
 
 
 class Exchange:
-    """Follows one connection. Methods put into `out` what leaves it; nothing does after a reset or close."""
+    """Follows one connection. Methods put into `out` what leaves it; a conduit lets nothing pass after a reset."""
 
     __slots__ = ("_open", "_replies", "_requests")
 

@@ -201,6 +201,5 @@ class ReplySide:
 
     def _reset(self, rule: Rule, out: Outlet) -> None:
         rule.effects["reset"] += 1
-        self.late.release([])
         out.downstream.append(Signal.RESET)
         self.is_over = True

@@ -97,6 +97,32 @@ def test_mid_reply(talk, active, action, after_bytes, heard):
     assert rule.effects["reset" if end is Signal.RESET else "closed"] == 1
 
 
+def test_mid_reply_counts_across_chunks(talk, active):
+    """`after_bytes` is of the reply, not of a chunk."""
+    rule = active(RedisMatch(action="reset_mid_reply", after_bytes=12))
+    here = talk(rule).ask(GET).reply(b"$20\r\n0123", b"456", b"789", b"0123456789\r\n")
+    assert here.client == b"$20\r\n0123456"
+    assert here.signals == [("downstream", Signal.RESET)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"|1\r\n+ttl\r\n:3600\r\n*2\r\n$1\r\na\r\n|1\r\n+k\r\n+v\r\n:2\r\n",
+        b"%2\r\n+a\r\n*-1\r\n+b\r\n~1\r\n$-1\r\n",
+        b"*?\r\n:1\r\n%?\r\n+a\r\n$?\r\n;2\r\nhi\r\n;0\r\n.\r\n.\r\n",
+        b"*0\r\n",
+        b"=7\r\ntxt:abc\r\n",
+    ],
+)
+def test_every_type_is_one_reply(talk, active, reply):
+    """Attributes, nested and streamed types, and all forms of null: the reply behind them is found."""
+    rule = active(RedisMatch(action="drop_reply", commands=("SET",)))
+    here = talk(rule).ask(GET + SET).reply(reply + b"+OK\r\n")
+    assert here.client == reply
+    assert rule.effects["dropped"] == 5
+
+
 def test_answer_waits_for_its_turn(talk, active):
     """An answer of ours comes behind the replies to earlier requests and before those to later ones."""
     rule = active(RedisMatch(action="answer", commands=("SET",), text="OOM command not allowed"))
@@ -239,7 +265,7 @@ def test_subscription_in_resp3_is_followed(talk, active):
     message = b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"
     subscribe = bulks([b"SUBSCRIBE", b"c"])
     here = talk(rule).ask(subscribe + SET + subscribe + SET + GET)
-    passed = message + confirm + message + b"+OK\r\n" + b"-NOPERM no\r\n" + b"+OK\r\n"
+    passed = message + confirm + b"+OK\r\n" + message + b"-NOPERM no\r\n" + b"+OK\r\n"
     here.reply(passed, message[:5], message[5:] + b"$-1\r\n")
     assert here.client == passed + message
     assert rule.effects["dropped_replies"] == 1
@@ -280,7 +306,9 @@ def test_request_that_turns_into_garbage(talk, active, cut):
 def test_unasked_reply_is_passed_on(talk, active):
     """A server that speaks first (too many clients) is not understood, and not stopped."""
     rule = active(RedisMatch(action="drop_reply"))
-    here = talk(rule).reply(b"-ERR max number of clients reached\r\n").ask(SET)
+    here = talk(rule).ask(SET[:9]).reply(b"-ERR max number of clients reached\r\n")
+    assert here.server == SET[:9]
+    here.ask(SET[9:])
     assert here.client == b"-ERR max number of clients reached\r\n"
     assert here.server == SET
     assert rule.effects["unfollowed"] == 1
