@@ -355,6 +355,16 @@ def test_open_requests_are_bounded(talk, active):
     assert not here.conduit.is_full("upstream")
 
 
+def test_answers_that_wait_are_bounded(talk, active):
+    """A client that piles up answers behind an open request has to wait, and goes on once they were given."""
+    here = talk(active(RedisMatch(action="answer", commands=("GET",), text="ERR " + "x" * 60_000)))
+    for _ in range(2):
+        here.ask(SET + GET * 5)
+        assert here.conduit.is_full("upstream")
+        here.reply(b"+OK\r\n")
+        assert not here.conduit.is_full("upstream")
+
+
 @pytest.mark.parametrize(
     ("request_", "key"),
     [
