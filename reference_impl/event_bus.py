@@ -116,7 +116,7 @@ class EventBusV2:
         self._modes = self.modes_type()
         self._reach = Reach()
         self._tail = Tail(self._options.retain_seconds, self._options.retain_max)
-        self._watermarks = WatermarkFile(path.with_name(f"{path.stem}.watermarks{path.suffix}"))
+        self._watermarks = WatermarkFile(path.with_name(f"{path.stem}.watermarks"))
         self._lane: Lane | None = None
         self._recovery: Recovery | None = None
         self._overflow_callbacks: list[Callable[[Sequence[str]], None]] = []
@@ -248,7 +248,7 @@ class EventBusV2:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
-        await self._watermarks.close()
+        self._watermarks.close()
         if self._lane is not None and self._recovery is not None:
             await self._lane.close()
             await self._recovery.close()

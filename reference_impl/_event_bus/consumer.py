@@ -117,7 +117,7 @@ class Subscription:
 
         """
         if self._marks is None:
-            self._marks = self._make_watermarks(self._group, await self._file.load(self._group))
+            self._marks = self._make_watermarks(self._group, self._file.load(self._group))
         self._link = link = await Link.open(self._address, self._options.probe_timeout)
         await self._make_groups(link)
         while acks := await self._process(link, self._marks, await self._read(link, [], self._read_pending, 0)):
@@ -199,7 +199,7 @@ class Subscription:
         finally:
             changed = marks.changed()
             if changed:
-                await self._file.save(changed)
+                self._file.save(changed)
                 marks.saved()
         return acks
 

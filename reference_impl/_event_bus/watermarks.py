@@ -3,39 +3,39 @@
 First occurrences in a stream are in publish order (see `lane`), so an event whose `(epoch, seq)` is not above the
 watermark is a repetition. One number replaces a set of all ids ever seen.
 
-The file is committed once per batch, after the handlers ran and before the entries are acknowledged to Redis; groups
-that finish a batch at about the same time share a commit. In WAL mode with `synchronous=NORMAL` a commit survives the
-death of the process; a power cut may take back the last ones, and their events are then handled a second time.
+Marks are written once per batch, after the handlers ran and before the entries are acknowledged to Redis. The file has
+a slot for each mark, and a mark that rises is written over its slot: 20 bytes into the page cache, as a line of a log
+is, so it is done on the spot, without a thread and without a wait in which a SIGKILL could fall. It survives the death
+of the process. The file is not synced: a power cut may take back the last marks, and their events may then be handled a
+second time.
+
+A slot is `length and CRC of the key | key | mark | mark`, a mark `epoch | seq | CRC`, the key `[group, producer, event
+type]` in JSON. The two marks are written in turn, so that one is whole even if power fails while the other is written.
 """
 
-import asyncio
-import sqlite3
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+import json
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from reference_impl._event_bus.encoding import EventKey
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS watermark (
-    consumer_group TEXT NOT NULL,
-    producer TEXT NOT NULL,
-    event_type TEXT NOT NULL,
-    epoch INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    PRIMARY KEY (consumer_group, producer, event_type)
-) WITHOUT ROWID;
-"""
-_SAVE = "INSERT OR REPLACE INTO watermark VALUES (?, ?, ?, ?, ?)"
+log = logging.getLogger(__name__)
+
 _NOTHING = (-1, -1)  # below any (epoch, seq)
-_SAVE_SEVERAL = [_SAVE + ", (?, ?, ?, ?, ?)" * others for others in range(16)]
+_HEAD: Final = struct.Struct("<II")  # length and CRC of the key
+_REACHED: Final = struct.Struct("<QQ")  # epoch and seq
+_MARK: Final = struct.Struct("<QQI")  # the same and their CRC
+_Key: TypeAlias = tuple[str, str, str]
 
 
 class Mark(NamedTuple):
-    """One row of the file."""
+    """How far a group has come with the events of one type of one producer."""
 
     group: str
     producer: str
@@ -44,118 +44,105 @@ class Mark(NamedTuple):
     seq: int
 
 
-class Saved(NamedTuple):
-    """What one commit was for, and how it failed."""
+class _Slot:
+    """Where a mark is written next, where the time after, and what it is now."""
 
-    savers: Sequence["asyncio.Future[None]"]
-    error: Exception | None
+    __slots__ = ("following", "place", "reached")
+
+    def __init__(self, place: int, following: int, reached: tuple[int, int]) -> None:
+        self.place = place
+        self.following = following
+        self.reached = reached
 
 
 class WatermarkFile:
-    """The file behind all subscriptions of one bus; blocking SQLite in one thread, opened at the first use."""
+    """The file behind all subscriptions of one bus, opened at the first use. Its methods raise `OSError`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-bus-watermarks")
-        self._db: sqlite3.Connection | None = None
-        self._due: deque[tuple[Sequence[Mark], asyncio.Future[None]]] = deque()  # for the thread to take
-        self._saving = False
+        self._file: FileIO | None = None
+        self._slots: dict[_Key, _Slot] = {}
+        self._end = 0
 
-    async def load(self, group: str) -> Sequence[Mark]:
+    def load(self, group: str) -> Sequence[Mark]:
         """Return the marks of a group."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._load, group)
+        self._open()
+        return [Mark(*key, *slot.reached) for key, slot in self._slots.items() if key[0] == group]
 
-    def save(self, marks: Sequence[Mark]) -> "asyncio.Future[None]":
-        """Commit marks, together with what others want committed before the thread gets to it."""
-        saver: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._due.append((marks, saver))
-        if not self._saving:
-            self._begin()
-        return saver
-
-    def _begin(self) -> None:
-        self._saving = True
-        job = asyncio.get_running_loop().run_in_executor(self._executor, self._save_due)
-        job.add_done_callback(self._ended)
-
-    def _ended(self, job: "asyncio.Future[Saved]") -> None:
-        """Tell those whose marks were taken how it went; whoever came too late gets the next commit."""
-        self._saving = False
-        if job.cancelled():  # the loop is closing
-            while self._due:
-                self._due.popleft()[1].cancel()
-            return
-        savers, error = job.result()
-        for saver in savers:
-            if saver.done():
-                continue
-            if error is None:
-                saver.set_result(None)
+    def save(self, marks: Sequence[Mark]) -> None:
+        """Write marks; when this returns, they survive the death of the process."""
+        file = (self._file or self._open()).fileno()
+        for group, producer, event_type, epoch, seq in marks:
+            written = _MARK.pack(epoch, seq, zlib.crc32(_REACHED.pack(epoch, seq)))
+            slot = self._slots.get((group, producer, event_type))
+            if slot is None:
+                self._add(file, (group, producer, event_type), (epoch, seq), written)
             else:
-                saver.set_exception(error)
-        if self._due:
-            self._begin()
+                _write(file, written, slot.place)
+                slot.place, slot.following = slot.following, slot.place
+                slot.reached = epoch, seq
 
-    async def close(self) -> None:
-        """Close the file and end the thread; nobody may be waiting for a `save`."""
-        self._due.clear()
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
-        self._executor.shutdown()
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-    def _open(self) -> sqlite3.Connection:
-        if self._db is None:
+    def _add(self, file: int, key: _Key, reached: tuple[int, int], written: bytes) -> None:
+        text = json.dumps(key).encode()
+        start = self._end + _HEAD.size + len(text)
+        _write(file, _HEAD.pack(len(text), zlib.crc32(text)) + text + written + bytes(_MARK.size), self._end)
+        self._slots[key] = _Slot(start + _MARK.size, start, reached)
+        self._end = start + 2 * _MARK.size
+
+    def _open(self) -> FileIO:
+        if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
+            # Open for writing only: what is there is read once, and a full disk then refuses writes, not the opening.
+            file = FileIO(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644), "w")
             try:
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=NORMAL")
-                db.executescript(_SCHEMA)
+                content = self._path.read_bytes()
+                self._slots = {}
+                self._end = 0
+                for key, slot, self._end in _slots_in(content):
+                    self._slots[key] = slot
+                if self._end < len(content):
+                    log.warning("event bus: cut %d damaged bytes off %s", len(content) - self._end, self._path)
+                    file.truncate(self._end)
             except BaseException:
-                db.close()
+                file.close()
                 raise
-            self._db = db
-        return self._db
+            self._file = file
+        return self._file
 
-    def _load(self, group: str) -> Sequence[Mark]:
-        found = self._open().execute(
-            "SELECT consumer_group, producer, event_type, epoch, seq FROM watermark WHERE consumer_group = ?", (group,)
-        )
-        return [Mark(*row) for row in found]
 
-    def _save_due(self) -> "Saved":
-        """Commit what is due by now."""
-        marks: list[Mark] = []
-        savers = []
-        while self._due:  # the loop only ever appends
-            more, saver = self._due.popleft()
-            marks += more
-            savers.append(saver)
-        try:
-            self._save(marks)
-        except Exception as error:  # noqa: BLE001 - raised by each `save` it concerns
-            return Saved(savers, error)
-        return Saved(savers, None)
+def _write(file: int, data: bytes, place: int) -> None:
+    if os.pwrite(file, data, place) != len(data):
+        raise OSError("the watermarks could be written only in part: is the disk full?")
 
-    def _save(self, marks: Sequence[Mark]) -> None:
-        if not marks:
+
+def _slots_in(content: bytes) -> Iterator[tuple[_Key, _Slot, int]]:
+    """Yield the key of each slot, the slot, and where it ends; stop at a damaged key, as its length means nothing."""
+    start = 0
+    while start + _HEAD.size <= len(content):
+        length, crc = _HEAD.unpack_from(content, start)
+        text = content[start + _HEAD.size : start + _HEAD.size + length]
+        first = start + _HEAD.size + length
+        second = first + _MARK.size
+        if not length or len(text) < length or zlib.crc32(text) != crc or second + _MARK.size > len(content):
             return
-        db = self._open()
-        if len(marks) <= len(_SAVE_SEVERAL):  # a statement alone is its own transaction
-            db.execute(_SAVE_SEVERAL[len(marks) - 1], list(chain.from_iterable(marks)))
-            return
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            db.executemany(_SAVE, marks)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
+        marks = {place: _reached_at(content, place) for place in (first, second)}
+        newest = max(marks, key=lambda place: marks[place])
+        oldest = first + second - newest
+        group, producer, event_type = json.loads(text)
+        if marks[newest] != _NOTHING:
+            yield (group, producer, event_type), _Slot(oldest, newest, marks[newest]), second + _MARK.size
+        start = second + _MARK.size
 
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+
+def _reached_at(content: bytes, place: int) -> tuple[int, int]:
+    epoch, seq, crc = _MARK.unpack_from(content, place)
+    return (epoch, seq) if zlib.crc32(_REACHED.pack(epoch, seq)) == crc else _NOTHING
 
 
 class Watermarks:

@@ -1,13 +1,10 @@
 """Recognising repetitions."""
 
-import asyncio
-import sqlite3
-import threading
-from collections.abc import Sequence
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_impl._event_bus.encoding import EventKey
@@ -37,73 +34,125 @@ def test_a_new_epoch_is_above_any_sequence_number() -> None:
     assert marks.is_duplicate(EventKey("p", 1, 1_000), "a")
 
 
-async def test_saved_marks_are_loaded_per_group(tmp_path: Path) -> None:
+def reopened(path: Path, group: str) -> set[Mark]:
+    """Return what a process that comes after finds of a group."""
+    file = WatermarkFile(path)
+    found = file.load(group)
+    file.close()
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def test_saved_marks_are_loaded_per_group(tmp_path: Path) -> None:
     """A restarted consumer knows what its own group handled, and only that."""
-    path = tmp_path / "w.sqlite3"
+    path = tmp_path / "w"
     file = WatermarkFile(path)
     marks = Watermarks("g")
     marks.handled(EventKey("p", 1, 5), "a")
     marks.handled(EventKey("p", 1, 6), "b")
-    await file.save(marks.changed())
+    file.save(marks.changed())
     marks.saved()
     assert list(marks.changed()) == []
-    await file.close()
-    again = WatermarkFile(path)
-    assert {Mark("g", "p", "a", 1, 5), Mark("g", "p", "b", 1, 6)} == set(await again.load("g"))
-    assert await again.load("other") == []
-    await again.close()
+    file.close()
+    assert {Mark("g", "p", "a", 1, 5), Mark("g", "p", "b", 1, 6)} == reopened(path, "g")
+    assert reopened(path, "other") == set()
 
 
-async def test_groups_that_save_at_once_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a commit is under way others gather, and the next commit takes them all; each is on disk when told so."""
-    file = WatermarkFile(tmp_path / "w.sqlite3")
-    await file.load("g0")
-    began, go_on = threading.Event(), threading.Event()
-    commits: list[int] = []
-    save = WatermarkFile._save
-
-    def slow(self: WatermarkFile, marks: Sequence[Mark]) -> None:
-        commits.append(len(marks))
-        began.set()
-        assert go_on.wait(10)
-        save(self, marks)
-
-    monkeypatch.setattr(WatermarkFile, "_save", slow)
-    saves = [asyncio.ensure_future(file.save([Mark("g0", "p", "a", 1, 1)]))]
-    await asyncio.to_thread(began.wait, 10)
-    groups = range(1, 21)
-    saves += [asyncio.ensure_future(file.save([Mark(f"g{group}", "p", "a", 1, 1)])) for group in groups]
-    await asyncio.sleep(0)
-    go_on.set()
-    await asyncio.gather(*saves)
-    assert commits == [1, 20]
-    for group in groups:
-        assert await file.load(f"g{group}") == [Mark(f"g{group}", "p", "a", 1, 1)]
-    await file.close()
+def test_a_saved_mark_needs_no_close(tmp_path: Path) -> None:
+    """A process that is killed right after `save` has lost nothing; nor has a subscription that is made again."""
+    path = tmp_path / "w"
+    file = WatermarkFile(path)
+    file.save([Mark("g", "p", "a", 1, 1)])
+    file.save([Mark("g", "p", "a", 1, 2)])
+    assert reopened(path, "g") == {Mark("g", "p", "a", 1, 2)} == set(file.load("g"))
+    file.close()
 
 
-async def test_a_failed_commit_fails_all_who_shared_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told of a commit that did not happen, and the file goes on working afterwards."""
-    file = WatermarkFile(tmp_path / "w.sqlite3")
-
-    def full(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(WatermarkFile, "_save", full)
-        saves = [file.save([Mark(group, "p", "a", 1, 1)]) for group in "gh"]
-        outcomes = await asyncio.gather(*saves, return_exceptions=True)
-    assert [sqlite3.OperationalError] * 2 == [type(outcome) for outcome in outcomes]
-    await file.save([Mark("g", "p", "a", 1, 2)])
-    assert await file.load("g") == [Mark("g", "p", "a", 1, 2)]
-    await file.close()
+NAMES = st.text(st.characters(codec="utf-8"), max_size=8)
+MARKS = st.builds(Mark, NAMES, st.sampled_from(["p", "q"]), NAMES, st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 
 
-@pytest.mark.parametrize("count", [1, 2, 16, 17, 40])
-async def test_any_number_of_marks_is_committed(tmp_path: Path, count: int) -> None:
-    """Few marks go as one statement, many as a transaction."""
-    file = WatermarkFile(tmp_path / "w.sqlite3")
-    marks = [Mark("g", "p", f"t{number:02d}", 1, number) for number in range(count)]
-    await file.save(marks)
-    assert sorted(await file.load("g")) == marks
-    await file.close()
+@settings(deadline=None)  # files
+@given(batches=st.lists(st.lists(MARKS, max_size=4), max_size=8), reopen=st.booleans())
+def test_the_last_mark_of_each_key_is_found(
+    batches: list[list[Mark]], reopen: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever the names and numbers are, and whether one process wrote them or several, the last save counts."""
+    path = tmp_path_factory.mktemp("marks") / "w"
+    last: dict[tuple[str, str, str], tuple[int, int]] = {}
+    file = WatermarkFile(path)
+    for batch in batches:
+        rising = [mark for mark in batch if mark[3:] > last.get(mark[:3], (-1, -1))]
+        file.save(rising)
+        for mark in rising:
+            last[mark[:3]] = mark[3:]
+        if reopen:
+            file.close()
+            file = WatermarkFile(path)
+    file.close()
+    file = WatermarkFile(path)
+    assert {mark[:3]: mark[3:] for group in {key[0] for key in last} for mark in file.load(group)} == last
+    file.close()
+
+
+@settings(deadline=None)  # files
+@given(
+    steps=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 3)), min_size=1, max_size=12),
+    kept=st.floats(0, 1, exclude_max=True),
+    noise=st.booleans(),
+)
+def test_a_write_that_power_cut_short_costs_no_other_mark(
+    steps: list[tuple[str, int]], kept: float, noise: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """If the last write reached the disk in part or as garbage, everything before it is found, and goes on to work."""
+    path = tmp_path_factory.mktemp("marks") / "w"
+    file = WatermarkFile(path)
+    seqs: dict[str, int] = {}
+    before, found_before = b"", set[Mark]()
+    for event_type, rise in steps:
+        before, found_before = path.read_bytes() if path.exists() else b"", set(file.load("g"))
+        seqs[event_type] = seqs.get(event_type, 0) + rise
+        file.save([Mark("g", "p", event_type, 1, seqs[event_type])])
+    file.close()
+    after = path.read_bytes()
+    changed = [at for at, byte in enumerate(after) if at >= len(before) or byte != before[at]]
+    torn = bytearray(after if len(after) == len(before) else after[: len(before) + int(kept * len(changed))])
+    for at in changed[int(kept * len(changed)) :]:
+        if at < len(before):
+            torn[at] = after[at] ^ 0xFF if noise else before[at]
+    path.write_bytes(torn)
+    last = Mark("g", "p", steps[-1][0], 1, seqs[steps[-1][0]])
+    assert reopened(path, "g") in (found_before, {mark for mark in found_before if mark[2] != last[2]} | {last})
+    file = WatermarkFile(path)
+    file.save([last, Mark("g", "p", "new", 1, 1)])
+    file.close()
+    expected = {mark for mark in found_before if mark[2] != last[2]} | {last, Mark("g", "p", "new", 1, 1)}
+    assert reopened(path, "g") == expected
+
+
+def test_a_refused_write_raises_and_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told of a mark that was not written, refused or in part, and the file goes on working afterwards."""
+    path = tmp_path / "w"
+    file = WatermarkFile(path)
+    file.save([Mark("g", "p", "a", 1, 1)])
+    write = os.pwrite
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", lambda handle, data, place: write(handle, data[: len(data) // 2], place))
+        for mark in (Mark("g", "p", "a", 1, 2), Mark("g", "p", "b", 1, 1)):
+            with pytest.raises(OSError, match="only in part"):
+                file.save([mark])
+    assert reopened(path, "g") == {Mark("g", "p", "a", 1, 1)} == set(file.load("g"))
+    file.save([Mark("g", "p", "a", 1, 2), Mark("g", "p", "b", 1, 1)])
+    file.close()
+    assert reopened(path, "g") == {Mark("g", "p", "a", 1, 2), Mark("g", "p", "b", 1, 1)}
+
+
+def test_a_file_that_is_something_else_is_not_believed(tmp_path: Path) -> None:
+    """Bytes that are no slots give no marks, and the file is used from its beginning."""
+    path = tmp_path / "w"
+    path.write_bytes(b"SQLite format 3\0" * 20)
+    assert reopened(path, "g") == set()
+    file = WatermarkFile(path)
+    file.save([Mark("g", "p", "a", 1, 1)])
+    file.close()
+    assert reopened(path, "g") == {Mark("g", "p", "a", 1, 1)}
