@@ -4,7 +4,7 @@ from typing import Final
 
 from harness.dependencies.redis import resp
 from harness.dependencies.redis.commands import Command, parse_int, unknown_subcommand
-from harness.dependencies.redis.groups import UNKNOWN, Group
+from harness.dependencies.redis.groups import UNKNOWN, Consumer, Group
 from harness.dependencies.redis.keyspace import KeyDatabase, StreamValue
 from harness.dependencies.redis.resp import ReplyError, text_of
 from harness.dependencies.redis.session import Session
@@ -37,7 +37,7 @@ class GroupRead:
         self.session = session
         self.db = session.db
         self.argv = argv
-        self._members: list[tuple[bytes, StreamValue, Group, int]] = []
+        self._members: list[tuple[bytes, StreamValue, Group, Consumer, int]] = []
         self._structure = -1  # of the keyspace, when `_members` was found; -1 if that may not be kept
         self.options = options = parse_read(argv, grouped=True)
         assert options.group is not None
@@ -56,17 +56,25 @@ class GroupRead:
                 self.after.append(parse_id(text))
 
     def _find_members(self) -> None:
-        """Find the group at every key. Raises ReplyError when one is missing."""
+        """Find the group at every key, and this consumer of it. Raises ReplyError when a group is missing."""
         self._structure = -1
-        db, group = self.db, self.options.group
-        assert group is not None
+        db, name = self.db, self.options.group
+        assert name is not None
         keys = self.options.keys
+        found = [(key, *require_group(db, key, name, _IN_READ)) for key in keys]
         self._members = [
-            (key, *require_group(db, key, group, _IN_READ), last_seen)
-            for key, last_seen in zip(keys, self.after, strict=True)
+            (key, stream, group, self._consumer(key, group), last_seen)
+            for (key, stream, group), last_seen in zip(found, self.after, strict=True)
         ]
         if not any(map(db.expires, keys)):
             self._structure = self.session.engine.keyspace.structure
+
+    def _consumer(self, key: bytes, group: Group) -> Consumer:
+        consumer = group.consumers.get(self.options.consumer)
+        if consumer is None:
+            consumer = group.add_consumer(self.options.consumer, self.session.engine.keyspace.now_ms)
+            self.db.note_change(key)
+        return consumer
 
     def attempt(self) -> bytes | None:
         """Deliver what is there and return the reply; None when there is nothing. Raises ReplyError."""
@@ -75,15 +83,9 @@ class GroupRead:
         if self._structure != keyspace.structure:
             self._find_members()  # all of them are there, or nothing is delivered
         now_ms = keyspace.now_ms
-        name = options.consumer
         found: list[tuple[bytes, list[bytes]]] = []
-        for key, stream, group, last_seen in self._members:
-            consumer = group.consumers.get(name)
-            if consumer is None:
-                consumer = group.add_consumer(name, now_ms)
-                self.db.note_change(key)
-            else:
-                consumer.seen_ms = now_ms
+        for key, stream, group, consumer, last_seen in self._members:
+            consumer.seen_ms = now_ms
             if last_seen != UNKNOWN:
                 found.append((key, _history(session, stream, group, options, last_seen)))
             elif stream.last_id > group.last_id:
@@ -170,6 +172,7 @@ def xgroup(session: Session, argv: list[bytes]) -> bytes:
         return resp.SMALL[1]
     dropped = group.remove_consumer(argv[4])
     if dropped is not None:
+        session.engine.keyspace.structure += 1
         session.db.note_change(key)
     return resp.integer(dropped or 0)
 

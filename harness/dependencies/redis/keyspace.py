@@ -152,7 +152,7 @@ class Keyspace(FakeServer):
         self.now_ns = 0
         self.now_ms = 0
         self.touched = False
-        self.structure = 0  # grows whenever a key's value, its expiry or a group may have gone or been replaced
+        self.structure = 0  # grows when a key's value, its expiry, a group or a consumer may have gone or been replaced
         self.ready: list[tuple[KeyDatabase, bytes]] = []
         self.dbs: Any = _Databases(self)
 

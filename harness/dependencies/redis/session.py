@@ -155,7 +155,8 @@ class Session:
         if timeout_ns:
             loop = asyncio.get_running_loop()
             deadline = loop.time() + timeout_ns / 1e9
-            self._ring_at(loop, deadline)
+            if self.alarm is None or self.alarm.when() > deadline:
+                self._ring_at(loop, deadline)
         self.blocked = Blocked(self.db, keys, attempt, empty, self.running, deadline)
         waiters = self.db.waiters
         for key in keys:
@@ -166,13 +167,12 @@ class Session:
                 waiting[self] = None
 
     def _ring_at(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        """Have the alarm ring at the deadline or before; one that is set already is moved only if it is too late.
+        """Have the alarm ring at the deadline.
 
-        Nearly every wait ends long before its timeout, so one timer per second instead of one per command will do.
+        Nearly every wait ends long before its timeout, so one timer per second instead of one per command will do: one
+        that is set already is only moved if it is too late.
         """
         if self.alarm is not None:
-            if self.alarm.when() <= deadline:
-                return
             self.alarm.cancel()
         self.alarm = loop.call_at(deadline, self._ring)
 
