@@ -1,6 +1,6 @@
 """The hosts of the event-bus scenarios: a publisher that offers events at a rate, a consumer that records deliveries.
 
-The publisher is an open loop: each event is offered at its own time by a task of its own, whether or not earlier ones
+The publisher is an open loop: each event is offered at its own time by a task that is free, whether or not earlier ones
 have returned, so a bus that stalls cannot slow down the load that shows it (no coordinated omission). Every event
 carries a key of the harness's own; a restarted publisher goes on after the highest key it ever offered.
 """
@@ -91,7 +91,11 @@ def _handler(host: Host, group: str) -> Handler:
 
 
 class _Offers:
-    """Offers one event after the other, each at its time. A timer rather than a task that sleeps: half the steps."""
+    """Offers one event after the other, each at its time, by a task that has no other event in hand.
+
+    Tasks are kept for later events: as many are made as events were ever in flight at once, usually one. A timer rather
+    than a task that sleeps: half the steps.
+    """
 
     def __init__(self, host: Host, bus: EventBus) -> None:
         self._host = host
@@ -103,13 +107,18 @@ class _Offers:
         self._number = _resume_at(host)
         self._due_ns = host.now_ns()
         self._timer: asyncio.TimerHandle | None = None
-        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._ended = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._idle: list[asyncio.Future[tuple[int, str] | None]] = []
 
     def begin(self) -> None:
         """Offer the next event, and set the timer for the one after it."""
         number = self._number
         event_type = self._kinds.choice(self._types)
-        self._in_flight[number] = self._loop.create_task(self._offer(number, event_type))
+        if self._idle:
+            self._idle.pop().set_result((number, event_type))
+        else:
+            self._tasks.append(self._loop.create_task(self._work(number, event_type)))
         self._number = number + 1
         self._due_ns += self._gap_ns // 2 + self._gaps.below(self._gap_ns + 1)
         self._timer = self._loop.call_later(as_seconds(max(0, self._due_ns - self._host.now_ns())), self.begin)
@@ -118,15 +127,27 @@ class _Offers:
         """Offer no more; return when those in flight have."""
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
+        self._ended = True
+        for turn in self._idle:
+            turn.set_result(None)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _offer(self, number: int, event_type: str) -> None:
-        payload = self._payload(number, event_type)
-        with self._host.log.operation(
-            "publish", key=payload["key"], type=event_type, digest=digest(payload)
-        ) as operation:
-            operation.result = {"id": await self._bus.publish_event(event_type, payload)}
-        del self._in_flight[number]
+    async def _work(self, number: int, event_type: str) -> None:
+        """Offer an event, and whenever one is due while this task has none in hand, another."""
+        while True:
+            payload = self._payload(number, event_type)
+            with self._host.log.operation(
+                "publish", key=payload["key"], type=event_type, digest=digest(payload)
+            ) as operation:
+                operation.result = {"id": await self._bus.publish_event(event_type, payload)}
+            if self._ended:
+                return
+            turn: asyncio.Future[tuple[int, str] | None] = self._loop.create_future()
+            self._idle.append(turn)
+            following = await turn
+            if following is None:
+                return
+            number, event_type = following
 
 
 def _payloads(name: str, pad_bytes: int) -> Callable[[int, str], dict[str, Any]]:
