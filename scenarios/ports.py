@@ -50,7 +50,11 @@ class EventBus(Protocol):
         """Open the buffer and begin working; must succeed while Redis is down."""
 
     async def publish_event(self, event_type: str, payload: Mapping[str, Any]) -> str:
-        """Publish, and return the event's id once the event can no longer be lost. Raises when it is not accepted."""
+        """Publish, and return the event's id once the event can no longer be lost.
+
+        Raises, in the same bounded time, when it is not accepted: nobody can keep it, as with Redis away and the disk
+        full. What raised may or may not be delivered.
+        """
 
     async def subscribe(self, group: str, event_types: Sequence[str], handler: Handler) -> None:
         """Deliver every event of these types to the handler, as a member of that consumer group, until closed."""
