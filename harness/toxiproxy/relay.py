@@ -8,7 +8,8 @@ their way; a peer's reset arrives as a plain close; only a toxic resets. Half-cl
 
 Backpressure is the only bound on memory, and it works in both directions alike: a side is not read from while its
 direction of the conduit holds `HELD_MAX`, or while the other side's transport has more to write than its high-water
-mark. Reading is in pieces of at most `READ_MAX`, so a stalled connection keeps at most about the sum of the three.
+mark. Reading is in pieces of at most `READ_MAX` (twice that where nothing can be held besides), so a stalled connection
+keeps at most about the sum of the three.
 """
 
 import asyncio
@@ -16,19 +17,17 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from harness.toxics.base import Active, Direction, Signal
 from harness.toxics.conduit import Conduit, Output
 from harness.toxiproxy.traffic import Flow
 
 READ_MAX: Final = 64 * 1024
+_READ_BARE_MAX: Final = 128 * 1024
 _WRITE_HIGH: Final = 64 * 1024
 _NANOSECOND: Final = 1e-9
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
-
-# One buffer for all: a selector loop fills it and has it emptied within one callback.
-_buffer: Final = memoryview(bytearray(READ_MAX))
 
 
 class Owner(Protocol):
@@ -41,7 +40,7 @@ class Owner(Protocol):
         """Both sockets are closed."""
 
 
-class Side(asyncio.BufferedProtocol):
+class Side(asyncio.Protocol):
     """One of the two sockets. `direction` is that of the bytes which it sends to us."""
 
     __slots__ = (
@@ -87,21 +86,16 @@ class Side(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(high=_WRITE_HIGH)
         self.transport = transport
+        self.go_straight(is_bare=False)
         self.peer.write_to_peer = transport.write
         self._relay.made(self)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where to read to."""
-        del sizehint
-        return _buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Bytes have arrived: the path that every byte takes, so kept short."""
-        data = bytes(_buffer[:nbytes])
         flow = self.flow
-        flow.received += nbytes
+        flow.received += len(data)
         if self.is_bare:
-            flow.sent += nbytes
+            flow.sent += len(data)
             self.write_to_peer(data)
         else:
             self._relay.arrived(self.direction, data)
@@ -138,6 +132,13 @@ class Side(asyncio.BufferedProtocol):
                 self.transport.pause_reading()
             else:
                 self.transport.resume_reading()
+
+    def go_straight(self, *, is_bare: bool) -> None:
+        """Have what it sends pass the conduit by, or not."""
+        self.is_bare = is_bare
+        if self.transport is not None:
+            # How much asyncio's selector transports read at once; public by name, but not in its interface.
+            cast("Any", self.transport).max_size = _READ_BARE_MAX if is_bare else READ_MAX
 
     def close(self) -> None:
         """Send what is written, then close; nothing more is read."""
@@ -277,7 +278,9 @@ class Relay:
         for side in (self.client, self.server):
             receiver = side.peer
             can_write = receiver.transport is not None and not receiver.is_closing and not receiver.is_shut
-            side.is_bare = can_write and self.conduit.is_bare(side.direction)
+            is_bare = can_write and self.conduit.is_bare(side.direction)
+            if is_bare != side.is_bare:
+                side.go_straight(is_bare=is_bare)
             side.regulate()
         due_ns = self.conduit.due_ns
         if due_ns is not None and (self._timer is None or due_ns < self._timer_ns):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-ROUNDS = 5
+ROUNDS = 3
 CASES = {
     "P1": (["-n", "30000", "-t", "get"], 0.85),
     "P16": (["-n", "300000", "-P", "16", "-t", "get"], 0.85),
@@ -30,7 +30,8 @@ def test_throughput_against_a_bare_pass_through(case, toxiproxy, bare_proxy, red
     """The median of the ratios of neighbouring runs is at least what was promised."""
     options, least = CASES[case]
     bare, ours = bare_proxy(redis_port), toxiproxy.proxy(redis_port)
-    rate(redis_port, ["-n", "100", "-t", "set", "-d", "65536"])
+    if "-d" in options:
+        rate(redis_port, ["-n", "100", "-t", "set", "-d", "65536"])  # something for GET to find
     pairs = [(rate(bare, options), rate(ours, options)) for _ in range(ROUNDS)]
     ratio = statistics.median(mine / theirs for theirs, mine in pairs)
     medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
