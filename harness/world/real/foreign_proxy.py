@@ -42,7 +42,7 @@ class _Reading:
 
     counts: socket_counts.Counts | None
     stream: Direction
-    effect: str
+    effect: str | None
 
 
 class ForeignProxy:
@@ -94,9 +94,11 @@ class ForeignProxy:
 
     async def cut(self, proxy: str, name: str, stream: Direction) -> None:
         """Let no byte through that way. Connecting is answered all the same."""
-        await self._add(proxy, name, Bandwidth(rate=0), stream, 1.0, "held")
+        await self._add(proxy, name, Bandwidth(rate=0), stream, 1.0, "held" if stream == "upstream" else None)
 
-    async def _add(self, proxy: str, name: str, toxic: Toxic, stream: Direction, toxicity: float, effect: str) -> None:
+    async def _add(
+        self, proxy: str, name: str, toxic: Toxic, stream: Direction, toxicity: float, effect: str | None
+    ) -> None:
         values = attributes(toxic)
         await self._api.add_toxic(
             self._name(proxy), name, toxic.type, stream=stream, toxicity=toxicity, attributes=values
@@ -109,10 +111,10 @@ class ForeignProxy:
         before = self._readings.pop((proxy, name), None)
         after = socket_counts.read(self._port(proxy))
         await self._api.remove_toxic(self._name(proxy), name)
-        if before is None or before.counts is None or after is None:
+        if before is None or before.counts is None or before.effect is None or after is None:
             return {}
-        received, acknowledged = socket_counts.grown(before.counts, after)
-        return {before.effect: received if before.stream == "upstream" else acknowledged}
+        received, sent = socket_counts.grown(before.counts, after)
+        return {before.effect: received if before.stream == "upstream" else sent}
 
     async def reset(self, proxy: str) -> Mapping[str, int]:
         """End every connection. How many there were is not known."""

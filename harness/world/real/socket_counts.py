@@ -22,12 +22,11 @@ _HEADER: Final = struct.Struct("=IHHII")
 _REQUEST: Final = struct.Struct("=BBBxI2H16s16sI8s")
 _MESSAGE_BYTES: Final = 72
 _COOKIE: Final = slice(44, 52)
-_BYTES_ACKED: Final = struct.Struct("=QQ")  # tcpi_bytes_acked, tcpi_bytes_received
-_BYTES_ACKED_AT: Final = 120
+_COUNTS: Final = struct.Struct("=128xQ64xQ")  # of struct tcp_info: tcpi_bytes_received, tcpi_bytes_sent (Linux 4.19)
 _ANSWER_S_MAX: Final = 2.0
 
 Counts = dict[bytes, tuple[int, int]]
-"""Of each connection (by the kernel's cookie): bytes received from the client, bytes that the client acknowledged."""
+"""Of each connection (by the kernel's cookie): bytes received from the client, bytes sent to it."""
 
 
 def read(port: int) -> Counts | None:
@@ -54,11 +53,11 @@ def read(port: int) -> Counts | None:
 
 
 def grown(before: Counts, after: Counts) -> tuple[int, int]:
-    """Return how many bytes were received and acknowledged between two readings, at least."""
+    """Return how many bytes were received and sent between two readings, at least."""
     none = (0, 0)
     received = sum(count[0] - before.get(cookie, none)[0] for cookie, count in after.items())
-    acknowledged = sum(count[1] - before.get(cookie, none)[1] for cookie, count in after.items())
-    return received, acknowledged
+    sent = sum(count[1] - before.get(cookie, none)[1] for cookie, count in after.items())
+    return received, sent
 
 
 def _connections(netlink: socket.socket, port: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
@@ -84,8 +83,8 @@ def _tcp_info(message: bytes) -> tuple[int, int] | None:
     at = _MESSAGE_BYTES
     while at + 4 <= len(message):
         size, kind = struct.unpack_from("=HH", message, at)
-        if kind == _INFO and size >= 4 + _BYTES_ACKED_AT + _BYTES_ACKED.size:
-            acknowledged, received = _BYTES_ACKED.unpack_from(message, at + 4 + _BYTES_ACKED_AT)
-            return received, acknowledged
+        if kind == _INFO and size >= 4 + _COUNTS.size:
+            received, sent = _COUNTS.unpack_from(message, at + 4)
+            return received, sent
         at += max((size + 3) & ~3, 4)
     return None
