@@ -132,6 +132,23 @@ def test_a_replay_command_names_whatever_differs_from_the_reference(scenario, tm
     assert replace(order, targets=scenario.ports).replay == start
 
 
+def test_a_replay_command_names_the_choices_of_the_real_world_but_no_password(scenario, tmp_path):
+    """Server, flush and proxy are part of what was run; in the sim world they make no difference."""
+    options = Options(redis="redis://:hunter2@h:1/2", redis_flush=True, toxiproxy="http://127.0.0.1:8474")
+    order = Order(
+        scenario=scenario,
+        profile="full",
+        world="real",
+        seed=3,
+        targets=scenario.ports,
+        folder=tmp_path,
+        options=options,
+    )
+
+    assert order.replay.endswith("--redis 'redis://***@h:1/2' --redis-flush --toxiproxy http://127.0.0.1:8474")
+    assert replace(order, world="sim").replay.endswith("--seed 3")
+
+
 @pytest.mark.parametrize(
     ("done", "verdict", "code"),
     [

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.dependencies.redis import faults as redis
 from harness.errors import UsageError
 from harness.faults import process
 from harness.faults.base import WithoutEffect
-from harness.scenario import Between, FlawedVariant, between, during, plan
+from harness.invariants.needs import at_least
+from harness.scenario import Between, FlawedVariant, Profile, between, during, plan
 from harness.tape import Tape
 from harness.units import ms, seconds
 
@@ -156,3 +158,25 @@ def test_a_step_without_a_fault_is_refused():
     """It would claim a fault that nobody injects."""
     with pytest.raises(ValueError, match="a step of a schedule without a fault"):
         during(seconds(1), seconds(2))
+
+
+@given(st.integers(0, 100))
+def test_what_is_left_out_is_never_planned_and_the_rest_still_rotates(seed):
+    """The choices that remain are taken in turn; start and length of the fault stay as the seed has them."""
+    step = during(between(0, seconds(9)), between(ms(1), seconds(9)), redis.outage("refuse", "crash", "hang"))
+    profile = Profile(hosts=(), schedule=(step,), settle_ns=0, needs=(at_least(1, "publish"),))
+    (whole,) = plan(profile, Tape(seed))
+    (one,) = plan(profile, Tape(seed), ["redis.outage/crash", "redis.replies/oom"])
+    (next_one,) = plan(profile, Tape(seed + 1), ["redis.outage/crash"])
+
+    assert {one.mode, next_one.mode} == {"refuse", "hang"}
+    assert (one.start_ns, one.end_ns) == (whole.start_ns, whole.end_ns)
+
+
+def test_a_step_of_which_all_is_left_out_is_an_error():
+    """A run without that fault would be another scenario, and could pass for this one."""
+    step = during(seconds(1), seconds(1), redis.outage("crash"))
+    profile = Profile(hosts=(), schedule=(step,), settle_ns=0, needs=(at_least(1, "publish"),))
+
+    with pytest.raises(UsageError, match=r"none of these faults can be done .* not ours: redis\.outage \(crash\)"):
+        plan(profile, Tape(1), ["redis.outage/crash"])

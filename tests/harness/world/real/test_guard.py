@@ -30,6 +30,12 @@ def test_a_record_holds_the_children_that_are_not_gone(steps: list[tuple[int, bo
     assert guard.Record(text + "gone 1").children == expected, "a torn last line is ignored"
 
 
+def test_a_record_holds_the_proxies_that_are_not_deleted() -> None:
+    """What was made at a server that is not ours is there until it was written off."""
+    text = "proxy 127.0.0.1 8474 harness-1-a.redis\nproxy localhost 99 harness-1-b.redis\ndeleted harness-1-a.redis\n"
+    assert guard.Record(text).proxies == {"harness-1-b.redis": ("localhost", 99)}
+
+
 def test_a_command_name_cannot_confuse_the_reading_of_a_status() -> None:
     """The command name may hold spaces and parentheses; the fields after the last parenthesis count."""
     stat = "77 (a) b (c) T 1 76 75 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 2"

@@ -168,10 +168,10 @@ async def test_a_link_tells_what_its_toxics_did() -> None:
     await proxies.endpoints("a")
     link = proxies.link("a", "redis")
     await link.add("slow", Latency(latency=5), stream="downstream")
-    with pytest.raises(WorldError, match="there is a toxic 'slow' on a.redis already"):
+    with pytest.raises(WorldError, match=r"there is a toxic 'slow' on a\.redis already"):
         await link.add("slow", Latency(latency=5), stream="upstream")
     await link.remove("slow")
-    with pytest.raises(WorldError, match="there is no toxic 'slow' on a.redis"):
+    with pytest.raises(WorldError, match=r"there is no toxic 'slow' on a\.redis"):
         await link.remove("slow")
     await link.cut("upstream")
     await link.cut(None)
