@@ -159,13 +159,25 @@ class Side(asyncio.Protocol):
 class Relay:
     """One connection. `client` is there first; it waits, unread, until `server` is connected."""
 
-    __slots__ = ("_loop", "_owner", "_timer", "_timer_ns", "client", "conduit", "dialling", "is_over", "server")
+    __slots__ = (
+        "_loop",
+        "_owner",
+        "_timer",
+        "_timer_ns",
+        "_was_reset",
+        "client",
+        "conduit",
+        "dialling",
+        "is_over",
+        "server",
+    )
 
     def __init__(self, conduit: Conduit, owner: Owner, flows: dict[Direction, Flow]) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
+        self._was_reset = False
         self.conduit = conduit
         self.client = Side(self, "upstream", flows["upstream"])
         self.server = Side(self, "downstream", flows["downstream"])
@@ -178,7 +190,7 @@ class Relay:
     def made(self, side: Side) -> None:
         """A socket is there."""
         if self.is_over:
-            side.abort(reset=False)
+            side.abort(reset=self._was_reset)
         else:
             self._wake()
 
@@ -220,6 +232,7 @@ class Relay:
 
     def abort(self, *, reset: bool = False) -> None:
         """Close both sides now; what is on its way is lost."""
+        self._was_reset = reset
         self.client.abort(reset=reset)
         self.server.abort(reset=reset)
         self._end()

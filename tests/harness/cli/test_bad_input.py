@@ -13,7 +13,7 @@ HARNESS = Path(sys.executable).with_name("harness")
 
 USAGE = [
     (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, check, doctor"),
+    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, check, toxiproxy, doctor"),
     (["--verzion"], "no such option '--verzion'"),
     (["run", "redis-outge"], "unknown scenario 'redis-outge'; did you mean 'redis-outage'?"),
     (["run", "a\x1b[31m\nb"], "unknown scenario 'a\\x1b[31m\\nb'; known: redis-outage"),

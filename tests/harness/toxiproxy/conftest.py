@@ -100,6 +100,13 @@ class Proxied:
         client = self.dial()
         return client, self.accept()
 
+    def connect_all_the_way(self) -> tuple[socket.socket, socket.socket]:
+        """Return both ends of a new connection that has carried a byte: the proxy, too, knows that it stands."""
+        client, server = self.connect()
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+        return client, server
+
     def add(self, kind: str, stream: str = "downstream", toxicity: float = 1, **attributes: Any) -> None:
         """Create a toxic of the default name."""
         body = {"type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes}

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 
 import pytest
 
@@ -27,9 +28,11 @@ def test_connections_leave_nothing(proxied, toxic):
         proxied.add(toxic)
     before = proxied.server.descriptors()
     for number in range(ROUNDS if toxic is None else ROUNDS // 5):
+        if toxic == "abort":
+            with suppress(ConnectionResetError):  # it may be reset while it connects
+                proxied.dial().close()
+            continue
         with socket.create_connection(proxied.address, 10) as client:
-            if toxic == "abort":
-                continue
             server, _ = proxied.upstream.accept()
             with server:
                 for sock in (client, server) if number % 2 else (server, client):
