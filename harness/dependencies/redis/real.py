@@ -41,7 +41,8 @@ class RealRedis:
     """Implements `RedisControl` in the real world.
 
     `observe(name, value)` takes the observations `unanswered` and `refused_commands`, `changed(incarnation, change)`
-    the life of the process. `doors` are the proxies through which hosts come: open as long as the port is.
+    the life of the process. `doors` are the proxies through which hosts come: open as long as the port is. They shut
+    before it and open after it, else hosts would be accepted by a proxy that finds nobody to lead them to.
     """
 
     def __init__(
