@@ -21,7 +21,6 @@ have handled some of them, so order and once-only then hold per member, not acro
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 
 from reference_impl._event_bus.backoff import Backoff
@@ -91,7 +90,7 @@ class Subscription:
             except LinkError as error:
                 if not self._stopping:
                     log.info("event bus: consumer of %s reconnects (%s)", self._group, error)
-            except sqlite3.Error as error:
+            except OSError as error:
                 log.error("event bus: consumer of %s waits, it cannot save what it handled: %s", self._group, error)  # noqa: TRY400 - the trace says no more
             except Exception:
                 log.exception("event bus: consumer of %s failed and starts again", self._group)

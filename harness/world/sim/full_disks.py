@@ -15,13 +15,15 @@ Python's own files: opening one for writing, or making a directory, raises ENOSP
 would). Files opened before for writing only, such as logs, are turned over to /dev/full, where there is one, until the
 disk is free. Not covered: files opened before for reading *and* writing by something other than SQLite.
 
-Reading, deleting and renaming go on. Refused writes are counted, /dev/full's excepted: the evidence that the fault bit.
+Reading, deleting and renaming go on. Refused writes are counted: the evidence that the fault bit. Of those that
+/dev/full refuses, the count has the calls of `os.write` and its kin; what a file object flushes is refused uncounted.
 """
 
 import _sqlite3
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -32,6 +34,8 @@ from harness.errors import WorldError
 
 _full: Final[dict[str, int]] = {}  # directory of the disk -> writes refused so far
 _turned_over: Final[dict[str, list[tuple[int, int]]]] = {}  # directory -> (descriptor, duplicate of what it was)
+_uncounted: Final[dict[str, Callable[..., int]]] = {}  # name -> the function of `os` that ours stands in for
+_WRITING: Final = ("write", "pwrite", "writev", "pwritev")
 _DEV_FULL: Final = "/dev/full"
 _DESCRIPTORS: Final = "/proc/self/fd"
 _FROM_VFS: Final = (ctypes.c_void_p, ctypes.c_char_p)
@@ -155,6 +159,7 @@ def fill(disk: str) -> None:
     _turned_over[disk] = list(_turn_over(disk))
     if not _full:
         _table[0].replace()
+        _count_calls()
     _full[disk] = 0
 
 
@@ -165,6 +170,8 @@ def free(disk: str) -> int:
     refused = _full.pop(disk)
     if not _full:
         _table[0].restore()
+        while _uncounted:
+            setattr(os, *_uncounted.popitem())
     for descriptor, before in _turned_over.pop(disk):
         with contextlib.suppress(OSError):  # closed meanwhile
             if _is_dev_full(descriptor):
@@ -201,6 +208,29 @@ def _turn_over(disk: str) -> Iterator[tuple[int, int]]:
             yield descriptor, before
     finally:
         os.close(full)
+
+
+def _count_calls() -> None:
+    """Have the functions of `os` that write count what /dev/full refuses them."""
+    for name in _WRITING:
+        original = getattr(os, name, None)
+        if original is not None:
+            _uncounted[name] = original
+            setattr(os, name, _counting(original))
+
+
+def _counting(original: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(original)
+    def write(descriptor: int, *args: Any) -> int:
+        try:
+            return original(descriptor, *args)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                for disk, found in _turned_over.items():
+                    _full[disk] += any(descriptor == turned for turned, _ in found)
+            raise
+
+    return write
 
 
 def _is_write_only(descriptor: int) -> bool:

@@ -189,6 +189,28 @@ def test_a_log_that_is_open_fails_and_goes_on(disk: str) -> None:
     assert descriptors() == before
 
 
+def test_writes_to_a_descriptor_that_is_open_are_refused_and_counted(disk: str) -> None:
+    """At an offset or not; other descriptors are none of it, and afterwards `os` is as it was."""
+    functions = os.write, os.pwrite, os.writev, os.pwritev
+    kept = os.open(Path(disk, "kept"), os.O_WRONLY | os.O_CREAT)
+    reading, writing = os.pipe()
+    full_disks.fill(disk)
+    for act in (
+        lambda: os.write(kept, b"x"),
+        lambda: os.pwrite(kept, b"x", 7),
+        lambda: os.writev(kept, [b"x"]),
+        lambda: os.pwritev(kept, [b"x"], 7),
+    ):
+        with pytest.raises(OSError, match="No space left"):
+            act()
+    assert os.write(writing, b"x") == 1
+    assert full_disks.free(disk) == 4
+    assert (os.write, os.pwrite, os.writev, os.pwritev) == functions
+    assert os.pwrite(kept, b"x", 7) == 1
+    for descriptor in (kept, reading, writing):
+        os.close(descriptor)
+
+
 def test_sqlite_is_as_it_was_when_no_disk_is_full(disk: str) -> None:
     """The system calls are the ones from before, so a disk that is not full costs nothing."""
     full_disks.fill(disk)
