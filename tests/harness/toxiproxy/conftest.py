@@ -192,3 +192,18 @@ def receive(sock: socket.socket, count: int) -> bytes:
 @pytest.fixture(name="receive", scope="session")
 def _receive() -> Any:
     return receive
+
+
+def reset(sock: socket.socket) -> bool:
+    """Say whether the peer ended by a reset (not by a close)."""
+    try:
+        while sock.recv(65536):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+@pytest.fixture(name="reset", scope="session")
+def _reset() -> Any:
+    return reset
