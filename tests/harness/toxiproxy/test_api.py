@@ -273,6 +273,7 @@ def test_version(server):
 
 def test_deletes_and_reset_say_nothing(redis):
     """A toxic, a reset and a proxy are done with by an empty 204, and are gone."""
+    assert redis.call("POST", "/proxies/redis", {"listen": "127.0.0.1:0"}).status == 200  # a port that nobody else has
     for method, path in (
         ("DELETE", "/proxies/redis/toxics/latency_upstream"),
         ("POST", "/reset"),
@@ -285,6 +286,7 @@ def test_deletes_and_reset_say_nothing(redis):
 
 def test_reset_enables_proxies_and_removes_toxics(redis):
     """After a reset every proxy is enabled and clean."""
+    assert redis.call("POST", "/proxies/redis", {"listen": "127.0.0.1:0"}).status == 200  # a port that nobody else has
     assert redis.call("POST", "/reset").status == 204
     proxy = redis.call("GET", "/proxies/redis").json()
     assert (proxy["enabled"], proxy["toxics"]) == (True, [])
