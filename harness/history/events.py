@@ -20,8 +20,11 @@ JSON: TypeAlias = Any
 Fields: TypeAlias = dict[str, JSON]
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True):
-    """Common to all: when, and who. `actor` is a host, a dependency, or `harness`; incarnations count from 1."""
+class _Event(msgspec.Struct, frozen=True, tag_field="event", omit_defaults=True, gc=False):
+    """Common to all: when, and who. `actor` is a host, a dependency, or `harness`; incarnations count from 1.
+
+    JSON has no cycles, so the collector need not look at the tens of thousands of events that a run holds.
+    """
 
     time_ns: int
     actor: str

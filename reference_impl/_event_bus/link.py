@@ -8,6 +8,7 @@ nobody can say which reply belongs to whom. A dropped link discards what it had 
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Link(asyncio.Protocol):
         self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._requests: deque[_Request] = deque()
         self._watch: asyncio.TimerHandle | None = None
+        self._watch_at = math.inf
         self._cause: str | None = None
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self.run_id: str | None = None
@@ -136,11 +138,8 @@ class Link(asyncio.Protocol):
             return
         request = _Request(replies, self._loop.time() + limit, done)
         self._requests.append(request)
-        if self._watch is not None and request.deadline < self._watch.when():
-            self._watch.cancel()
-            self._watch = None
-        if self._watch is None:
-            self._watch = self._loop.call_at(request.deadline, self._check_deadline)
+        if request.deadline < self._watch_at:
+            self._watch_until(request.deadline)
         self._transport.write(packed)
 
     def ask(self, packed: bytes, replies: int, limit: float) -> "asyncio.Future[Sequence[Reply]]":
@@ -154,9 +153,7 @@ class Link(asyncio.Protocol):
         if self._cause is not None:
             return
         self._cause = cause
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        self._watch_until(math.inf)
         self._transport.abort()
         unanswered, self._requests = self._requests, deque()
         for request in unanswered:
@@ -196,15 +193,19 @@ class Link(asyncio.Protocol):
         self.abort(f"{type(exc).__name__}: {exc}" if exc else "closed by the server")
 
     def _check_deadline(self) -> None:
-        """Drop the link if its oldest request is overdue; else look again when it would be."""
-        self._watch = None
-        if not self._requests:
-            return
-        deadline = min(request.deadline for request in self._requests)
+        """Drop the link if a request is overdue; else look again when the next would be."""
+        deadline = min((request.deadline for request in self._requests), default=math.inf)
         if deadline <= self._loop.time():
             self.abort("no reply in time")
         else:
-            self._watch = self._loop.call_at(deadline, self._check_deadline)
+            self._watch_until(deadline)
+
+    def _watch_until(self, deadline: float) -> None:
+        """Have the deadlines looked at then, and not before; never, if it is infinite."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch_at = deadline
+        self._watch = None if deadline == math.inf else self._loop.call_at(deadline, self._check_deadline)
 
 
 def _settle(answer: "asyncio.Future[Sequence[Reply]]", result: Sequence[Reply] | LinkError) -> None:

@@ -1,12 +1,9 @@
 """Sinks of the sim world: an in-memory list, and the wrapper that ends with the run."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from harness.history.events import Event, Observation
 from harness.history.recorder import Sink
-
-_NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 
 class MemorySink:
@@ -25,14 +22,14 @@ class MemorySink:
 class RunSink:
     """Passes events on until the run is sealed: what finally blocks do during teardown never happened.
 
-    It also remembers what each actor recorded, for `Host.past`.
+    It also remembers them, for `Host.past`, which is asked for only when a host starts.
     """
 
-    __slots__ = ("_by_actor", "_sink", "sealed")
+    __slots__ = ("_events", "_sink", "sealed")
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._by_actor: dict[str, list[Event]] = {}
+        self._events: list[Event] = []
         self.sealed = False
 
     def record(self, event: Event) -> None:
@@ -40,15 +37,11 @@ class RunSink:
         if self.sealed:
             return
         self._sink.record(event)
-        actor = event.actor
-        try:
-            self._by_actor[actor].append(event)
-        except KeyError:
-            self._by_actor[actor] = [event]
+        self._events.append(event)
 
     def past(self, actor: str) -> Sequence[Event]:
         """Return what that actor recorded so far, without what the world observed in its name."""
-        return tuple(event for event in self._by_actor.get(actor, _NO_EVENTS) if not _is_of_world(event))
+        return tuple(event for event in self._events if event.actor == actor and not _is_of_world(event))
 
 
 def _is_of_world(event: Event) -> bool:

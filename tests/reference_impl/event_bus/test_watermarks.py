@@ -82,10 +82,12 @@ def test_the_last_mark_of_each_key_is_found(
     last: dict[tuple[str, str, str], tuple[int, int]] = {}
     file = WatermarkFile(path)
     for batch in batches:
-        rising = [mark for mark in batch if mark[3:] > last.get(mark[:3], (-1, -1))]
+        rising: list[Mark] = []
+        for mark in batch:
+            if mark[3:] > last.get(mark[:3], (-1, -1)):
+                rising.append(mark)
+                last[mark[:3]] = mark[3:]
         file.save(rising)
-        for mark in rising:
-            last[mark[:3]] = mark[3:]
         if reopen:
             file.close()
             file = WatermarkFile(path)
