@@ -100,9 +100,9 @@ def test_nobody_is_delayed_by_a_late_wake_more_than_once(wire):
     """Wake lets everything go that is due by then, through the whole chain."""
     wire.add("slicer", {"average_size": 1, "delay": 1000})
     wire.add("slicer", {"average_size": 1})
-    wire.feed(b"abcdef")
+    wire.feed(b"abcdefg")
     wire.now_ns += 4_000_000
-    assert wire.pipe.wake(wire.now_ns) == [b"a", b"b", b"c", b"d"]
+    assert wire.pipe.wake(wire.now_ns) == [b"b", b"c", b"d", b"e"]
     assert wire.pipe.due_ns == wire.now_ns + 1_000_000
 
 
