@@ -158,8 +158,13 @@ class HostLink:
 
     def _still_held(self, direction: Direction) -> int:
         """Return how many bytes wait for a retransmission since an earlier cut: this one will hold them too."""
-        senders = (server if direction == "downstream" else server.peer for server in self._servers())
-        return sum(len(item) for sender in senders for item in sender.held or () if item.__class__ is bytes)
+        total = 0
+        for server in self._servers():
+            sender = server if direction == "downstream" else server.peer
+            total += sum(len(item) for item in sender.held or () if item.__class__ is bytes)
+            if sender.middlebox is not None:
+                total += sender.middlebox.stopped(direction)
+        return total
 
     # --- refusing and resetting ---------------------------------------------------------------------------------
 

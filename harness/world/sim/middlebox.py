@@ -45,6 +45,10 @@ class Middlebox:
         """Return how many bytes are held in that direction."""
         return self._inside[direction]
 
+    def stopped(self, direction: Direction) -> int:
+        """Return how many of them wait, behind the toxics, for a cut to end and a retransmission to get through."""
+        return sum(len(item) for item in self._stopped[direction] if isinstance(item, bytes))
+
     # --- from the sender ----------------------------------------------------------------------------------------
 
     def take(self, receiver: Endpoint, item: Any) -> None:
@@ -182,8 +186,7 @@ class Middlebox:
         for direction, inside in self._inside.items():
             held = 0
             if direction not in self._ended:
-                stopped = sum(len(item) for item in self._stopped[direction] if isinstance(item, bytes))
-                held = self._conduit.held(direction) + stopped
+                held = self._conduit.held(direction) + self.stopped(direction)
             if inside != held:
                 self._inside[direction] = held
                 self._forgo(direction, inside - held)
