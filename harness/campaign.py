@@ -11,10 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+from harness import interrupts
 from harness.runner import Order, run
 from harness.scenario import FlawedVariant
 from harness.verdict import INTERRUPTED, FlawedResult, Outcome, RunResult, Verdict
-from harness.workers import Broken, one_line, spread
+from harness.workers import Broken, Interrupted, one_line, spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Done:
 
 
 def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
-    """Do every job, in order of its list, within the limits. Ctrl-C ends it with what there is so far."""
+    """Do every job, in order of its list, within the limits. An interrupt ends it with what there is so far."""
     ledger = _Ledger(limits)
     sim = [job for job in jobs if job.order.world == "sim"]
     real = [job for job in jobs if job.order.world == "real"]
@@ -92,17 +93,18 @@ def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
         for part in (_sim(sim, limits.jobs, ledger, progress), _here(real, ledger, progress)):
             with closing(part):
                 for job, outcome in part:
-                    result = _errored(job, outcome) if isinstance(outcome, Broken) else outcome
+                    result = _settled(job, outcome)
                     ledger.note(job, result)
                     progress.ended(job, result)
     except KeyboardInterrupt:
         ledger.interrupted = True
+    ledger.interrupted |= interrupts.asked()
     return ledger.done(jobs)
 
 
 def _sim(
     jobs: Sequence[Job], workers: int, ledger: "_Ledger", progress: Progress
-) -> Generator[tuple[Job, Result | Broken], None, None]:
+) -> Generator[tuple[Job, Result | Broken | Interrupted], None, None]:
     """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
     if workers == 1 or len(jobs) <= 1:
         return _here(jobs, ledger, progress)
@@ -123,8 +125,12 @@ def perform(job: Job) -> Result:
 
 def _twice(order: Order) -> RunResult:
     first = run(order)
+    if INTERRUPTED in first.doubts:
+        return first
     first_bytes = order.history_path.read_bytes()
     again = run(order)
+    if INTERRUPTED in again.doubts:
+        return again
     if first.trace_digest == again.trace_digest and first_bytes == order.history_path.read_bytes():
         return again
     text = f"not deterministic: seed {order.seed} gave trace {first.trace_digest}, then {again.trace_digest}"
@@ -173,7 +179,7 @@ class _Ledger:
         budget = self._limits.budget_s
         if not self._stop and budget is not None and time.monotonic() - self._began > budget:
             self._stop = f"time budget of {budget:g} s spent"
-        return not self._stop
+        return not self._stop and not interrupts.asked()
 
     def note(self, job: Job, result: Result) -> None:
         """Keep a result."""
@@ -198,7 +204,7 @@ class _Ledger:
 
 def _here(
     jobs: Sequence[Job], ledger: _Ledger, progress: Progress
-) -> Generator[tuple[Job, Result | Broken], None, None]:
+) -> Generator[tuple[Job, Result | Broken | Interrupted], None, None]:
     for job in jobs:
         if not ledger.may_start():
             return
@@ -208,6 +214,13 @@ def _here(
         except Exception as error:  # noqa: BLE001 - the same as in a worker: this job is ERROR, the others go on
             result = Broken(one_line(error))
         yield job, result
+
+
+def _settled(job: Job, outcome: Result | Broken | Interrupted) -> Result:
+    """Return what the job came to. Raises `KeyboardInterrupt` where that is nothing because of one."""
+    if isinstance(outcome, Interrupted):
+        raise KeyboardInterrupt
+    return _errored(job, outcome) if isinstance(outcome, Broken) else outcome
 
 
 def _errored(job: Job, broken: Broken) -> Result:

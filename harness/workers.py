@@ -4,9 +4,10 @@
 named, and there is no public way to end a busy worker. Here each worker has a pipe of its own.
 
 Nothing outlives its parent: a worker leaves when the parent ends it, and also, by watching the parent's sentinel, when
-the parent is killed. Ctrl-C reaches a terminal's whole process group; workers ignore it, the parent decides.
-That holds from a worker's first moment: it is started with the signals held back, and hears of them once it knows what
-to do.
+the parent is killed. It is asked with SIGTERM, once in the way of `interrupts.py`, which a sim run answers within a
+moment; then in a way that gets work out of any loop or wait; then it is killed. Ctrl-C reaches a terminal's whole
+process group; workers ignore it, the parent decides. That holds from a worker's first moment: it is started with the
+signals held back, and hears of them once it knows what to do.
 """
 
 import multiprocessing
@@ -14,19 +15,22 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from types import FrameType
 from typing import Final, Generic, TypeVar, cast
+
+from harness import interrupts
+from harness.units import SECOND
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LEAVE_S_MAX: Final = 2.0
-"""How long a worker may take to unwind (remove its temporary files) before it is killed."""
+_LEAVE_S_MAX: Final = 1.5 * interrupts.SAME_NS / SECOND
+"""How long a worker may take to leave before it is asked with more force: long enough for that to be a new request."""
 
 _HELD: Final = (signal.SIGINT, signal.SIGTERM)
 _CONTEXT: Final = multiprocessing.get_context("spawn")
@@ -37,6 +41,11 @@ class Broken:
     """A piece of work that gave no result, and why, in one line."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A piece of work that was left because its process was asked to end."""
 
 
 class _Worker(Generic[T, R]):
@@ -60,11 +69,11 @@ class _Worker(Generic[T, R]):
         self.piece = piece
         return None
 
-    def take(self) -> R | Broken:
+    def take(self) -> R | Broken | Interrupted:
         """Return what came back. To be called when the pipe is readable, which it also is when the process is gone."""
         self.piece = None
         try:
-            return cast("R | Broken", self.connection.recv())
+            return cast("R | Broken | Interrupted", self.connection.recv())
         except (EOFError, OSError):
             return Broken(self._death())
         except Exception as error:  # noqa: BLE001 - unpickling runs code of whatever came back
@@ -75,20 +84,24 @@ class _Worker(Generic[T, R]):
         return self._process.is_alive()
 
     def ask_to_leave(self) -> None:
-        """Have it leave: an idle worker sees the end of its pipe, a busy one gets SIGTERM."""
+        """Have it leave: an idle worker sees the end of its pipe, a busy one gets SIGTERM. May be asked again."""
         if self.piece is not None:
             self._process.terminate()
         self.connection.close()
 
-    def await_end(self) -> None:
-        """Wait until it has left, with force in the end."""
-        self._process.join(_LEAVE_S_MAX)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+    def left(self, within_s: float) -> bool:
+        """Wait that long at most; has it left?"""
+        self._process.join(within_s)
+        return not self._process.is_alive()
+
+    def kill(self) -> None:
+        """Have it gone."""
+        self._process.kill()
+        self._process.join()
 
     def _death(self) -> str:
-        self.await_end()
+        if not self.left(_LEAVE_S_MAX):
+            self.kill()
         code = self._process.exitcode
         assert code is not None
         how = f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
@@ -102,16 +115,16 @@ def spread(
     workers: int,
     may_start: Callable[[], bool],
     began: Callable[[T], None],
-) -> Generator[tuple[T, R | Broken], None, None]:
+) -> Generator[tuple[T, R | Broken | Interrupted], None, None]:
     """Do the pieces in order of their list, each in one of at most `workers` processes; yield results as they come.
 
-    `may_start` is asked before each piece; once it says no, only what is under way is awaited. Closing the generator
-    ends every worker. `work` and the pieces must be picklable.
+    `may_start` is asked before each piece; once it says no, only what is under way is awaited. An interrupt, or closing
+    the generator, ends every worker. `work` and the pieces must be picklable.
     """
     waiting = list(reversed(pieces))
     crew: list[_Worker[T, R]] = []
     try:
-        while True:
+        while not interrupts.woken():
             while waiting and _free(crew, workers) and may_start():
                 piece = waiting.pop()
                 began(piece)
@@ -120,24 +133,35 @@ def spread(
             busy = {worker.connection: worker for worker in crew if worker.piece is not None}
             if not busy:
                 return
-            for connection in wait(list(busy)):
-                worker = busy[cast("Connection[T, R | Broken]", connection)]
+            for ready in wait([*busy, *interrupts.descriptors()]):
+                if isinstance(ready, int):
+                    continue
+                worker = busy[cast("Connection[T, R | Broken | Interrupted]", ready)]
                 done = cast("T", worker.piece)
                 outcome = worker.take()
                 if not worker.alive:
                     crew.remove(worker)
                 yield done, outcome
     finally:
-        for worker in crew:
-            worker.ask_to_leave()
-        for worker in crew:
-            worker.await_end()
+        _disband(crew)
 
 
 def one_line(error: BaseException) -> str:
     """Return an error's type and text in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _disband(crew: Sequence[_Worker[T, R]]) -> None:
+    """Have all of them leave, at the same time."""
+    left: list[_Worker[T, R]] = list(crew)
+    for _ in range(2):
+        for worker in left:
+            worker.ask_to_leave()
+        until_s = time.monotonic() + _LEAVE_S_MAX
+        left = [worker for worker in left if not worker.left(max(0.0, until_s - time.monotonic()))]
+    for worker in left:
+        worker.kill()
 
 
 def _free(crew: Sequence[_Worker[T, R]], workers: int) -> bool:
@@ -167,34 +191,40 @@ def _signals_held() -> Iterator[None]:
 
 
 def _serve(connection: "Connection[object, object]", work: Callable[[object], object]) -> None:
-    """Be a worker, until the other end of the pipe is closed."""
-    _leave_with_parent()
-    while True:
-        try:
-            piece = connection.recv()
-        except EOFError:
-            return
-        try:
-            result = work(piece)
-        except Exception as error:  # noqa: BLE001 - it is the parent's to judge, in one line
-            result = Broken(one_line(error))
-        try:
-            connection.send(result)
-        except OSError:
-            return
-        except Exception as error:  # noqa: BLE001 - pickling runs code of whatever the result is made of
-            connection.send(Broken(f"its result cannot be sent: {one_line(error)}"))
+    """Be a worker, until the other end of the pipe is closed, or until asked to leave."""
+    try:
+        with interrupts.heeded(signal.SIGTERM):
+            _leave_with_parent()
+            while not interrupts.asked() and _serve_one(connection, work):
+                pass
+    except KeyboardInterrupt:  # asked again, while it did not listen
+        sys.exit(1)
+
+
+def _serve_one(connection: "Connection[object, object]", work: Callable[[object], object]) -> bool:
+    """Do one piece of work; return whether there is somebody who may want another."""
+    try:
+        piece = connection.recv()
+    except EOFError:
+        return False
+    try:
+        result = work(piece)
+    except KeyboardInterrupt:
+        result = Interrupted()
+    except Exception as error:  # noqa: BLE001 - it is the parent's to judge, in one line
+        result = Broken(one_line(error))
+    try:
+        connection.send(result)
+    except OSError:
+        return False
+    except Exception as error:  # noqa: BLE001 - pickling runs code of whatever the result is made of
+        connection.send(Broken(f"its result cannot be sent: {one_line(error)}"))
+    return True
 
 
 def _leave_with_parent() -> None:
-    """Leave on SIGTERM, and when the parent has died, SIGKILL included: both with `finally` blocks run, but soon."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        sys.exit(1)
-
+    """Leave once the parent has died, SIGKILL included: as if it had asked for it, with the same patience."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, leave)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -203,8 +233,9 @@ def _leave_with_parent() -> None:
 
     def watch(sentinel: int, kill: Callable[[int, int], None], end: Callable[[int], None]) -> None:
         wait([sentinel])
-        kill(own_pid, signal.SIGTERM)
-        pause.acquire(timeout=_LEAVE_S_MAX)
+        for _ in range(2):
+            kill(own_pid, signal.SIGTERM)
+            pause.acquire(timeout=_LEAVE_S_MAX)
         end(1)
 
     own_pid = os.getpid()

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import shutil
-import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from harness import interrupts
 from harness.director import Alarm, direct
 from harness.history.recorder import Sink
 from harness.scenario import PlannedFault, Profile, Scenario
@@ -46,11 +46,14 @@ class Options:
 
     def left_out(self, world: WorldKind) -> tuple[str, ...]:
         """Return the faults, each with its mode, that cannot be done in that world with these choices."""
-        if world == "sim" or self.redis_url is None:
+        if world == "sim":
             return ()
-        from harness.dependencies.redis.foreign import LEFT_OUT
+        from harness.dependencies.redis import foreign
+        from harness.world.real import foreign_proxy
 
-        return LEFT_OUT
+        of_redis = foreign.LEFT_OUT if self.redis_url is not None else ()
+        of_proxy = foreign_proxy.LEFT_OUT if self.toxiproxy is not None else ()
+        return (*of_redis, *of_proxy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Ended:
 
 
 def run_in_sim(staging: Staging, sink: Sink) -> Ended:
-    """Run in the sim world: this process, virtual time, an in-memory network."""
+    """Run in the sim world: this process, virtual time, an in-memory network. An interrupt tears down and raises."""
     from harness.dependencies.redis.sim import start_sim
     from harness.world.sim.disks import disks
     from harness.world.sim.escapes import watchdog
@@ -101,12 +104,13 @@ def run_in_sim(staging: Staging, sink: Sink) -> Ended:
             targets=targets,
             directory=directory,
             dependency_kinds={"redis": start_sim},
+            interrupted=interrupts.asked,
         )
     return Ended(ended.digest, ended.simulated_ns, ended.escapes)
 
 
 def run_in_real(staging: Staging, sink: Sink) -> Ended:
-    """Run in the real world: processes, sockets, signals. SIGINT and SIGTERM heal, stop every child, and raise."""
+    """Run in the real world: processes, sockets, signals. An interrupt heals, stops every child, and raises."""
     return asyncio.run(_real(staging, sink))
 
 
@@ -121,12 +125,14 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
 
     def interrupt() -> None:
         nonlocal interrupted
-        interrupted = True
-        work.cancel()
+        if interrupts.woken() and not interrupted:  # once: another cancellation would break off the healing
+            interrupted = True
+            work.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not a Unix
-            loop.add_signal_handler(number, interrupt)
+    if interrupts.asked():
+        raise KeyboardInterrupt
+    for descriptor in interrupts.descriptors():
+        loop.add_reader(descriptor, interrupt)
     try:
         async with RealWorld(
             staging.tape,

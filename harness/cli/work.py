@@ -3,16 +3,15 @@
 import importlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 from rich.console import Console
 
+from harness import interrupts
 from harness.campaign import Job, Limits, conduct
 from harness.cli.config import Config
 from harness.cli.folder import RunFolder, make_run_folder, point_latest
@@ -73,10 +72,13 @@ def do(
     *,
     after: Callable[[Session], None] | None = None,
 ) -> int:
-    """Do the jobs, report, tell `after` of the result, and return the exit code."""
+    """Do the jobs, report, tell `after` of the result, and return the exit code.
+
+    Ctrl-C and SIGTERM end the work early: faults healed, children stopped, history kept, reports written.
+    """
     folder = make_run_folder(show.out)
     jobs = make_jobs(folder.path)
-    with _terminable():
+    with interrupts.heeded(signal.SIGINT, signal.SIGTERM):
         with showing(
             show.console(stderr=True),
             jobs,
@@ -119,18 +121,3 @@ def _shown(written: Sequence[Path]) -> Path | None:
 
 def _stored(path: str) -> History:
     return load(Path(path))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Have SIGTERM end the work as Ctrl-C does: faults healed, children stopped, history kept, reports written."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness import interrupts
 from harness.workers import Broken, one_line, spread
 
 pytestmark = pytest.mark.real
@@ -115,6 +117,24 @@ def test_closing_early_ends_busy_workers() -> None:
     assert children() <= before
 
 
+def test_an_interrupt_ends_the_wait_for_workers() -> None:
+    """Workers that will be busy for long are ended, results or not, without an exception."""
+    before = children()
+    sender = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM))
+    with interrupts.heeded(signal.SIGTERM):
+        work = spread(
+            [600, 601],
+            time.sleep,
+            workers=2,
+            may_start=lambda: True,
+            began=lambda piece: sender.start() if piece == 601 else None,
+        )
+        assert list(work) == []
+        sender.join()
+
+    assert children() <= before
+
+
 def test_an_error_in_one_line() -> None:
     """Errors without a text are called by their type; line ends within a text become blanks."""
     assert one_line(KeyError("a\nb")) == "KeyError: 'a\\nb'"
@@ -125,18 +145,22 @@ def test_an_error_in_one_line() -> None:
 PARENT = """
     import sys
     import time
+    from multiprocessing.connection import wait
     from pathlib import Path
+    from harness import interrupts
     from harness.workers import spread
 
     def work(mark):
         try:
             Path(mark).touch()
+            if "obedient" in mark:
+                wait(interrupts.descriptors())
+                return
             while True:
                 try:
                     time.sleep(60)
-                except SystemExit:
-                    if "obedient" in mark:
-                        raise
+                except BaseException:
+                    pass
         finally:
             Path(mark).unlink()
 

@@ -87,6 +87,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self.exit: Callable[[Incarnation, BaseException], bool] = _never
         """Ends the process of a host that called `sys.exit` in a task of its own; False if it was nothing like that."""
         self.report: Callable[[dict[str, Any]], None] | None = None
+        self.interrupted: Callable[[], bool] | None = None
         self.blamed: Incarnation | None = None
         self._schedule = schedule
         self._turns = 0
@@ -240,8 +241,10 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         handle = callback = owner = None
 
     def _pause(self) -> None:
-        """Do what is due every so many steps: hash the trace, collect garbage, look at the budget."""
+        """Do what is due every so many steps: hash the trace, collect garbage, look at budget and interrupts."""
         steps = self.steps
+        if self.interrupted is not None and self.interrupted():
+            raise KeyboardInterrupt
         self.trace.flush_if_full()
         if steps >= self._collect_at:
             self._collect_at = steps + _COLLECT_EVERY_STEPS

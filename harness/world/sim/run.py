@@ -61,14 +61,17 @@ def run_sim(
     budget: Budget | None = None,
     permute_one_in: int = DEFAULT_ONE_IN,
     rows_max: int = 0,
+    interrupted: Callable[[], bool] | None = None,
 ) -> SimRun[T]:
     """Run `director(world)` on the machine named `harness`, until it returns.
 
     `directory` is where the machines' disks go; keep it in memory (/dev/shm), as fsync is part of many a hot path.
+    `interrupted` is asked every so many steps whether to leave it at that.
 
     Raises:
         DeadlockError: nothing could run any more.
         BudgetError: the run went past its budget.
+        KeyboardInterrupt: `interrupted` said so; everything has been taken down.
         Exception: whatever the director raised.
 
     """
@@ -83,6 +86,7 @@ def run_sim(
         permute_one_in=permute_one_in,
         rows_max=rows_max,
     )
+    world.loop.interrupted = interrupted
     return world.machines.harness.context.run(_run, world, director)
 
 
@@ -151,6 +155,7 @@ def _take_down(world: SimWorld) -> None:
     """Bring every coroutine to its end, dead hosts' included, and collect, without a word."""
     loop = world.loop
     loop.report = _ignore
+    loop.interrupted = None
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     with warnings.catch_warnings():

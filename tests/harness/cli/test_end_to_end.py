@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import psutil
@@ -113,3 +114,43 @@ def test_an_interrupt_ends_workers_and_still_reports(project, number):
     document = json.loads((folder / number.name / "latest/report.json").read_text())
     assert document["exit_code"] == 2
     assert 0 < len(document["runs"]) < 500
+
+
+ILL_TIMED = """
+    import os
+    import signal
+    import weakref
+    from reference_impl import event_bus
+
+    class Thing:
+        pass
+
+    def interrupt(_):
+        signal.raise_signal(signal.SIGTERM)
+        for _ in range(2):
+            pass  # here at the latest the handler runs
+
+    def make(**options):
+        thing = Thing()
+        kept = weakref.ref(thing, interrupt)
+        del thing
+        return event_bus.make(**options)
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_at_the_worst_moment_is_neither_lost_nor_loud(project, jobs):
+    """SIGTERM within a weakref callback, where exceptions are printed and forgotten: the run ends early all the same.
+
+    It is in the report, alone, and its history is kept.
+    """
+    folder, _ = project
+    (folder / "ill_timed.py").write_text(textwrap.dedent(ILL_TIMED))
+    out = f"ill-timed-{jobs}"
+    words = ["--seeds", "9", "--jobs", jobs, "--target", "event_bus=ill_timed:make", "--out", out]
+    done = harness(folder, "run", "redis-outage", "--profile", "short", *words)
+
+    assert (done.returncode, "Traceback" in done.stderr, "ignored" in done.stderr) == (2, False, False)
+    (run,) = json.loads((folder / out / "latest/report.json").read_text())["runs"]
+    assert (run["verdict"], run["doubts"][0]) == ("INCONCLUSIVE", "interrupted before it ended")
+    assert Path(folder / out / "latest" / run["history"]).is_file()
