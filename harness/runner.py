@@ -177,7 +177,15 @@ def _result(
         metrics=_metrics(history, judgement),
         errors=judgement.errors,
         doubts=judgement.doubts,
+        left_out=_left_out(history.header, scenario),
     )
+
+
+def _left_out(header: RunStarted, scenario: Scenario) -> tuple[str, ...]:
+    """Return what the schedule had and the run could not have."""
+    steps = scenario.profile(header.profile).schedule
+    scheduled = {f"{fault.name}/{mode}" for step in steps for fault, mode in step.choices}
+    return tuple(name for name in header.left_out if name in scheduled)
 
 
 def _metrics(history: History, judgement: Judgement) -> dict[str, float | int | None]:

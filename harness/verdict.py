@@ -139,6 +139,8 @@ class RunResult:
     """What the harness, a host or a checker got wrong: any of these makes the run an ERROR."""
     doubts: tuple[str, ...] = ()
     """What keeps the run from being a PASS although nothing is violated, in words."""
+    left_out: tuple[str, ...] = ()
+    """Faults, each with a mode, that the schedule has and that could not be done with the servers that were given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

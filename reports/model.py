@@ -278,6 +278,8 @@ def _not_covered(session: Session) -> tuple[str, ...]:
     worlds = {run.world for run in session.runs}
     texts = [_WORLD_TEXTS[world] for world in _WORLD_TEXTS if world in worlds]
     texts += [_WORLD_MISSING[world] for world in _WORLD_MISSING if world not in worlds]
+    if left_out := dict.fromkeys(name for run in session.runs for name in run.left_out):
+        texts.append(f"Left out, as the servers that were given do not allow it: {', '.join(left_out)}.")
     if session.runs and not session.flawed:
         texts.append("Not run: flawed variants. This session does not show that its invariants can fail.")
     return tuple(texts)

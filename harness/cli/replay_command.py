@@ -17,6 +17,7 @@ from harness.registry import discover
 from harness.runner import Order
 from harness.scenario import Scenario
 from harness.targets import resolve
+from harness.world.base import WorldKind
 from harness.worlds import Options
 
 _NAMES_MAX = 5
@@ -43,12 +44,13 @@ def command(history: Path, **rest: Any) -> int:
     for factory in header.targets.values():
         resolve(factory)
     options = world_options(rest, real_runs=1 if header.world == "real" else 0)
-    if header.left_out and options.redis_url is None:
-        raise UsageError("made with --redis redis://..., so it can be made again only with that; give it here too")
+    world: WorldKind = "sim" if header.world == "sim" else "real"
+    if tuple(header.left_out) != options.left_out(world):
+        raise UsageError("made with another choice of --redis or --toxiproxy, which leave faults out; give the same")
     stable_interpreter()
 
     def jobs(folder: Path) -> list[Job]:
-        return [Single(order=_order(header, scenario, folder, options))]
+        return [Single(order=_order(header, scenario, world, folder, options))]
 
     def compare(result: Any) -> None:
         now = result.runs[0].trace_digest if result.runs else None
@@ -57,11 +59,11 @@ def command(history: Path, **rest: Any) -> int:
     return do(jobs, limits_of(rest), show_of(rest, config), after=compare)
 
 
-def _order(header: RunStarted, scenario: Scenario, folder: Path, options: Options) -> Order:
+def _order(header: RunStarted, scenario: Scenario, world: WorldKind, folder: Path, options: Options) -> Order:
     return Order(
         scenario=scenario,
         profile=header.profile,
-        world="sim" if header.world == "sim" else "real",
+        world=world,
         seed=header.seed,
         targets=header.targets,
         folder=folder,

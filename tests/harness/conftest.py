@@ -121,8 +121,10 @@ def _header(
     profile: str = "full",
     seed: int = 1,
     targets: dict[str, str] | None = None,
+    world: str = "sim",
+    left_out: Sequence[str] = (),
 ) -> RunStarted:
-    return RunStarted(0, "harness", 1, SCHEMA, "0", scenario, profile, "sim", seed, targets or {}, plan)
+    return RunStarted(0, "harness", 1, SCHEMA, "0", scenario, profile, world, seed, targets or {}, plan, list(left_out))
 
 
 @pytest.fixture(scope="session")

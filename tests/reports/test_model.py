@@ -169,3 +169,12 @@ def test_excerpt_marks_events_by_instant_too() -> None:
     [scenario] = reports.build(synthetic.session(run), lambda _: made).scenarios
     marked = [one for one in scenario.excerpts[0].excerpt.rows if one.offending]
     assert [(one.time_s, one.id) for one in marked] == [(row.time_s, acked.value["id"])]
+
+
+def test_what_was_left_out_is_said() -> None:
+    """Faults that the given servers do not allow stand under what is not covered, each once."""
+    run = dataclasses.replace(synthetic.run(), left_out=("redis.outage/crash", "network.reset/now"))
+    report = reports.build(synthetic.session(run, run), {})
+    said = "Left out, as the servers that were given do not allow it: redis.outage/crash, network.reset/now."
+    assert report.not_covered.count(said) == 1
+    assert not any("Left out" in text for text in reports.build(synthetic.session(synthetic.run()), {}).not_covered)

@@ -4,7 +4,8 @@ It must run on this machine, as dependencies and proxies listen on 127.0.0.1. Ou
 deleted at the end: by this module, by the run's guard if the harness is killed, by `harness doctor --clean` if that was
 killed as well (both go by the run record). What such a server does differently:
 
-- it knows Toxiproxy's seven toxics; any other is a `WorldError` that says so;
+- it knows Toxiproxy's seven toxics; any other is a `WorldError` that says so, and faults that need one, or that could
+  not be proven, are left out of a run's plan (`LEFT_OUT`);
 - a partition is `bandwidth` at rate 0: bytes stop, but connecting is answered;
 - a reset is `disable` and `enable`: connections end, by FIN as a rule, and nobody counts them;
 - toxicity is rolled for a connection, never for a message, and no conversation is followed;
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
 CLASSIC: Final = frozenset(
     ("latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data"),
 )
+LEFT_OUT: Final = (
+    "network.partition/downstream",
+    "network.reset/now",
+    "network.reset_mid_reply/reset-mid-reply",
+    "network.drop_reply/drop-reply",
+    "network.half_open/half-open",
+)
+"""Faults, each with a mode, that need toxics of ours, or of which nobody there tells whether they bit."""
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 _NOT_FOUND: Final = 404
 

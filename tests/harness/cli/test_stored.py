@@ -185,3 +185,17 @@ def test_list_as_json(harness, scenario):
             "profiles": ["full", "short"],
         }
     ]
+
+
+def test_replay_of_a_run_that_left_faults_out_needs_the_same_choice(harness, project, scenario, make_history):
+    """Made with `--redis URL`: without it the plan would be another one, so nothing is run."""
+    header = {"world": "real", "left_out": ["redis.outage/crash"], "targets": dict(scenario.ports)}
+    with Store(project / "old.jsonl") as file:
+        for event in make_history(scenario, header=header).events:
+            file.record(event)
+    said = harness("replay", "old.jsonl")
+
+    assert said.code == 4
+    assert said.err == (
+        "harness: made with another choice of --redis or --toxiproxy, which leave faults out; give the same\n"
+    )

@@ -17,6 +17,7 @@ from harness.dependencies.redis.foreign import LEFT_OUT, check, start_foreign
 from harness.dependencies.redis.server_process import find_server
 from harness.errors import UsageError, WorldError
 from harness.history.events import Event, Observation
+from harness.registry import discover
 from harness.scenario import plan
 from harness.tape import Tape
 from harness.world.base import Host, HostSpec
@@ -167,6 +168,15 @@ def test_what_cannot_be_done_to_it_is_left_out_of_the_plan() -> None:
     assert options.left_out("real") == LEFT_OUT
     modes = {plan(profile, Tape(seed), options.left_out("real"))[0].mode for seed in range(6)}
     assert modes == {"refuse", "hang", "flapping"}
+
+
+def test_what_a_foreign_proxy_cannot_do_or_prove_is_left_out_of_the_plan() -> None:
+    """Of the ways in which a link breaks, those remain that Toxiproxy's own toxics can do and the kernel can prove."""
+    options = Options(toxiproxy="http://127.0.0.1:8474")
+    profile = discover()["redis-flaky-network"].profile("short")
+    assert options.left_out("sim") == ()
+    modes = {plan(profile, Tape(seed), options.left_out("real"))[0].mode for seed in range(11)}
+    assert modes == {"both-ways", "upstream", "latency", "bandwidth", "slice", "refuse"}
 
 
 def world_of(url: str, directory: Path, seen: Seen, *, flush: bool) -> RealWorld:
