@@ -83,7 +83,7 @@ class Info(_Event, frozen=True, tag="info"):
 
 
 class Observation(_Event, frozen=True, tag="observation"):
-    """Something seen. Names in use by the worlds themselves: `link` and `unanswered` (see world/base.py)."""
+    """Something seen. The worlds themselves make `link`, `unanswered`, `toxic`, `disk`, `clock`: see world/base.py."""
 
     name: str
     value: Fields

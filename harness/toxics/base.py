@@ -119,4 +119,5 @@ class Active:
     effects: Counter[str] = field(default_factory=Counter)
     """Counts since it was created: `connections` it took, `bytes` it delayed, slowed or cut up, `dropped` bytes, `held`
     bytes (stopped, to be passed on later), connections it `closed` and `reset`, `ends` of a direction that it delayed,
-    held, dropped or kept from ending the other; matching toxics add their own."""
+    held, dropped or kept from ending the other. Matching toxics: requests `matched` and `answered`, `dropped_replies`,
+    `dropped_requests`, `delayed_replies`, and connections they could not follow, `unfollowed`."""

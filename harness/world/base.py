@@ -127,7 +127,10 @@ class Link(Protocol):
         """Begin to do this to its bytes, after all that is done already. `name` is free on this link."""
 
     async def remove(self, name: str) -> None:
-        """End it, after a `toxic` observation of its effects. What it held goes on its way."""
+        """End it, after a `toxic` observation of its effects. What it held goes on its way.
+
+        Connections that have lost bytes do not come back to life: TCP never delivers a stream with a hole.
+        """
 
     async def cut(self, stream: Direction | None) -> None:
         """Partition, one way or (None) both: bytes that way stop, connecting gets no answer, nobody is told."""
