@@ -207,6 +207,6 @@ class Proxy:
             relay.close()
         finally:
             relay.dialling = None
-            if relay.client.transport is None:  # nobody owns it yet
-                sock.close()
+            if relay.client.transport is None:  # it was over in the turn of the loop in which it was accepted
+                relay.drop(sock)
                 self.over(relay)

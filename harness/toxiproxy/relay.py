@@ -194,6 +194,12 @@ class Relay:
         else:
             self._wake()
 
+    def drop(self, sock: socket.socket) -> None:
+        """End the accepted socket of a client that has never come to be ours, as this connection was ended."""
+        if self._was_reset:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        sock.close()
+
     def arrived(self, direction: Direction, data: bytes) -> None:
         """Bytes for the conduit."""
         self._put(self.conduit.feed(direction, time.monotonic_ns(), data))

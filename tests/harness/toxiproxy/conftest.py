@@ -7,6 +7,7 @@ nothing has to be waited for but the kernel and the server.
 import http.client
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -63,6 +64,11 @@ class Server:
     def descriptors(self) -> int:
         """Return how many files the server has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def memory(self) -> int:
+        """Return how many bytes of memory the server has in use."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
 
     def stop(self) -> int:
         """End it politely and return its exit code."""

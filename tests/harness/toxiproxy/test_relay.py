@@ -2,10 +2,21 @@
 
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from harness.toxics.conduit import HELD_MAX
+from harness.toxiproxy.relay import READ_MAX
+
 pytestmark = pytest.mark.real
+
+FLOOD = 100_000_000
+SMALL = 64 * 1024
+IN_HAND = 4 << 20
+"""More than the proxy holds of one connection, and far less than the flood."""
+KERNEL_MAX = int(Path("/proc/sys/net/ipv4/tcp_wmem").read_text().split()[2]) + (8 << 20)
+"""What kernels take at most towards a receiver that does not read: a send buffer, and a receive buffer as it begins."""
 
 
 def test_bytes_go_both_ways(proxied, receive):
@@ -147,14 +158,32 @@ def test_another_port(proxied, receive):
         assert receive(client, 3) == b"new"
 
 
-def test_the_sender_is_slowed_down_not_buffered(proxied, receive):
-    """A client that does not read stops its server: what the proxy takes in is bounded, and none of it is lost."""
-    client, server = proxied.connect()
-    server.settimeout(0.5)
-    sent = flood(server, at_most=200_000_000)
-    assert sent < 200_000_000
-    assert proxied.effects()["bytes"]["downstream"]["received"] <= sent
-    assert len(receive(client, sent)) == sent
+@pytest.mark.parametrize("direction", ["downstream", "upstream"])
+@pytest.mark.parametrize("toxic", [None, "latency", "partition"])
+def test_the_sender_is_slowed_down_not_buffered(proxied, receive, toxic, direction):
+    """A receiver that does not read, or a toxic that holds, stops the sender: the proxy reads no more than it may.
+
+    Were it to read on, it would take all there is: only what both kernels buffer, and its own bounds, gets through.
+    """
+    client, server = proxied.connect_all_the_way()
+    sender, receiver = (server, client) if direction == "downstream" else (client, server)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+    if toxic == "latency":
+        proxied.add("latency", direction, latency=1)
+    elif toxic == "partition":
+        proxied.add("partition", direction)
+    sender.settimeout(0.5)
+    before = proxied.server.memory()
+    sent = flood(sender, at_most=FLOOD)
+    counts = proxied.effects()["bytes"][direction]
+    assert sent < FLOOD
+    assert counts["received"] - counts["sent"] <= HELD_MAX + READ_MAX, "what the toxics hold"
+    assert counts["sent"] <= KERNEL_MAX + IN_HAND, "what was written without being read at the far end"
+    assert proxied.server.memory() - before < IN_HAND
+    if toxic == "partition":
+        assert counts["sent"] <= 1, "the byte before"
+        proxied.remove(f"partition_{direction}")
+    assert len(receive(receiver, sent)) == sent
 
 
 def flood(sock, at_most):
