@@ -26,7 +26,7 @@ from harness.dependencies.redis import (
 )
 from harness.dependencies.redis.commands import Command, Handler, unknown_subcommand, wrong_arity
 from harness.dependencies.redis.effects import UNSTABLE, resolved_effect
-from harness.dependencies.redis.keyspace import Bridge, KeyDatabase
+from harness.dependencies.redis.keyspace import Bridge
 from harness.dependencies.redis.resp import ReplyError
 from harness.dependencies.redis.session import NoOutlet, Outlet, Session
 
@@ -52,8 +52,6 @@ class Engine:
         self.errors: dict[str, int] = {}  # replies by error code
         self.commands_processed = 0
         self.connections_received = 0
-        self.effect: list[bytes] | None = None
-        self.logging = True
         self.started_ns = self.now_ns()
         self.port = 0
         self._now_fixed_ns: int | None = None
@@ -128,22 +126,20 @@ class Engine:
         except ReplyError as problem:
             reply = self.error(problem.text)
         if self.keyspace.touched:
-            if command.unstable:
-                self.effect = resolved_effect(argv, self.keyspace.now_ms, reply)
-            self._settle(session.db, argv, now_ns)
+            self.keyspace.touched = False
+            effect = resolved_effect(argv, self.keyspace.now_ms, reply) if command.unstable else argv
+            self.state.record(now_ns, session.db.number, effect)
         return reply
 
     def replay(self, time_ns: int, database: int, argv: list[bytes]) -> None:
         """Run a logged effect again at its own time."""
         self._now_fixed_ns = time_ns
-        self.logging = False
         session = Session(self, 0, NoOutlet())
         session.may_block = False
         session.signed_in = True
         session.db = self.keyspace.dbs[database]
         self.execute(session, argv)
         self._now_fixed_ns = None
-        self.logging = True
         self.keyspace.ready.clear()
 
     def error(self, text: str) -> bytes:
@@ -152,23 +148,13 @@ class Engine:
         self.errors[code] = self.errors.get(code, 0) + 1
         return resp.error(text)
 
-    def _settle(self, db: KeyDatabase, argv: list[bytes], now_ns: int) -> None:
-        self.keyspace.touched = False
-        effect = self.effect
-        self.effect = None
-        if self.logging:
-            self.state.record(now_ns, db.number, argv if effect is None else effect)
-
     def _serve_blocked(self, now_ns: int) -> None:
         ready = self.keyspace.ready
-        position = 0
-        while position < len(ready):
-            db, key = ready[position]
-            position += 1
-            waiters = db.waiters
-            if not waiters:
-                continue
-            for session in [*waiters.get(key, ()), *waiters.get(None, ())]:
+        for db, key in ready:  # it grows meanwhile: who is served may write
+            waiters = db.waiters.items()
+            for session in [session for session, blocked in waiters if key in blocked.keys]:
+                self._serve(session, now_ns)
+            for session in [session for session, blocked in waiters if not blocked.keys]:
                 self._serve(session, now_ns)
         ready.clear()
 
@@ -181,7 +167,8 @@ class Engine:
         except ReplyError as problem:
             reply = self.error(problem.text)
         if self.keyspace.touched:
-            self._settle(blocked.db, blocked.argv, now_ns)
+            self.keyspace.touched = False
+            self.state.record(now_ns, blocked.db.number, blocked.argv)
         if reply is not None:
             session.answer_blocked(reply)
 

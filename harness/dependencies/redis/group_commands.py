@@ -7,9 +7,9 @@ from harness.dependencies.redis.commands import Command, parse_int, unknown_subc
 from harness.dependencies.redis.groups import UNKNOWN, Consumer, Group
 from harness.dependencies.redis.keyspace import KeyDatabase, StreamValue
 from harness.dependencies.redis.resp import ReplyError, text_of
-from harness.dependencies.redis.session import Session
+from harness.dependencies.redis.session import Blocked, Session
 from harness.dependencies.redis.stream_ids import format_id, parse_id
-from harness.dependencies.redis.stream_reads import ReadOptions, parse_range_start, parse_read, read_reply, wait_for
+from harness.dependencies.redis.stream_reads import ReadOptions, parse_range_start, parse_read, read_reply
 from harness.dependencies.redis.streams import Stream
 
 _IN_READ: Final = " in XREADGROUP with GROUP option"
@@ -31,7 +31,7 @@ def require_group(db: KeyDatabase, key: bytes, name: bytes, where: str = "") -> 
 class GroupRead:
     """One client's XREADGROUP, checked and parsed; kept, since a consumer sends the same request over and over."""
 
-    __slots__ = ("_members", "_structure", "after", "argv", "db", "options", "session")
+    __slots__ = ("_members", "_structure", "after", "argv", "blocked", "db", "options", "session")
 
     def __init__(self, session: Session, argv: list[bytes]) -> None:
         self.session = session
@@ -41,6 +41,7 @@ class GroupRead:
         self._structure = -1  # of the keyspace, when `_members` was found; -1 if that may not be kept
         self.options = options = parse_read(argv, grouped=True)
         assert options.group is not None
+        self.blocked = Blocked(session.db, tuple(options.keys), self.attempt, session.null_array, argv)
         self.after: list[int] = []  # UNKNOWN stands for `>`, others ask for the consumer's own pending entries
         for key, text in zip(options.keys, options.ids, strict=True):
             require_group(session.db, key, options.group, _IN_READ)
@@ -88,7 +89,7 @@ class GroupRead:
             consumer.seen_ms = now_ms
             if last_seen != UNKNOWN:
                 found.append((key, _history(session, stream, group, options, last_seen)))
-            elif stream.last_id > group.last_id:
+            elif group.last_id < stream.last_id:
                 entries = stream.read_new(group, consumer, options.count, now_ms, keep_pending=options.keep_pending)
                 if entries:
                     found.append((key, entries))
@@ -101,7 +102,14 @@ def xreadgroup(session: Session, argv: list[bytes]) -> bytes:
     read = session.group_read
     if read is None or read.argv != argv or read.db is not session.db:
         read = session.group_read = GroupRead(session, argv)
-    return read.attempt() or wait_for(session, read.options, read.attempt)
+    reply = read.attempt()
+    if reply is not None:
+        return reply
+    block_ms = read.options.block_ms
+    if block_ms is None or not session.may_block:
+        return session.null_array()
+    session.wait(read.blocked, block_ms * 1_000_000)
+    return b""
 
 
 def _history(session: Session, stream: Stream, group: Group, options: ReadOptions, last_seen: int) -> list[bytes]:

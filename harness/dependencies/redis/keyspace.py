@@ -24,7 +24,7 @@ from harness.dependencies.redis import resp
 from harness.dependencies.redis.streams import Stream
 
 if TYPE_CHECKING:
-    from harness.dependencies.redis.session import Session
+    from harness.dependencies.redis.session import Blocked, Session
 
 DATABASES: Final = 16
 WRONG_TYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -44,7 +44,7 @@ class KeyDatabase(Database):
         self._keyspace = keyspace
         self.number = number
         self.watchers: dict[bytes, dict[Session, None]] = {}
-        self.waiters: dict[bytes | None, dict[Session, None]] = {}  # None: waits for any key of the database
+        self.waiters: dict[Session, Blocked] = {}
         super().__init__(None)
 
     @property
@@ -247,7 +247,7 @@ class Bridge(FakeSocket):
                 raise resp.ReplyError(problem.value) from None
             return None if found is None else finish(found)
 
-        session.block((None,), attempt, lambda: finish(None), timeout_ns=round((timeout or 0) * 1e9))
+        session.block((), attempt, lambda: finish(None), round((timeout or 0) * 1e9))
         return NoResponse()
 
     def _encode(self, session: "Session", name: str, arguments: list[bytes], result: Any) -> bytes:

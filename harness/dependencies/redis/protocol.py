@@ -52,7 +52,7 @@ class RedisProtocol(asyncio.Protocol):
 
     def resume(self) -> None:
         """Go on with what a client sent while it was blocked, once the present command is done."""
-        if self._parser.waiting:
+        if self._parser.requests or self._parser.problem is not None:
             asyncio.get_running_loop().call_soon(self._work_off)
 
     def send(self, data: bytes) -> None:
@@ -74,22 +74,16 @@ class RedisProtocol(asyncio.Protocol):
 
     def _work_off(self) -> None:
         session = self._session
-        if session is None or session.blocked is not None or session.closing:
+        if session is None or session.closing:
             return
         execute = self._engine.execute
         parser = self._parser
-        following = parser.next
+        requests = parser.requests
         self._out = out = []
-        try:
-            while session.blocked is None and not session.closing:
-                request = following()
-                if request is None:
-                    break
-                out.append(execute(session, request))
-                if not parser.waiting:
-                    break
-        except resp.ProtocolError as problem:
-            out.append(self._engine.error(f"ERR Protocol error: {problem}"))
+        while requests and session.blocked is None and not session.closing:
+            out.append(execute(session, requests.popleft()))
+        if parser.problem is not None and not (requests or session.blocked or session.closing):
+            out.append(self._engine.error(f"ERR Protocol error: {parser.problem}"))
             session.closing = True
         self._out = None
         reply = out[0] if len(out) == 1 else b"".join(out)

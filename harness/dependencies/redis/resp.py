@@ -7,6 +7,7 @@ right where they arise: a stream entry is encoded once, when it is added, and ne
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -98,97 +99,95 @@ def double(value: float) -> bytes:
 
 
 class RequestParser:
-    """Splits what a client sends into requests (argument lists)."""
+    """Splits what a client sends into requests (argument lists).
 
-    __slots__ = ("_chunks", "_chunks_bytes", "_position", "_reader", "_served", "_strict", "_tail")
+    `requests` are those that are complete and that nobody has taken yet, oldest first; `problem` is what was wrong with
+    what came behind them: nothing more is read then.
+    """
+
+    __slots__ = ("_held", "_held_bytes", "_reader", "_served", "_strict", "_tail", "problem", "requests")
 
     def __init__(self) -> None:
+        self.requests: deque[list[bytes]] = deque()
+        self.problem: ProtocolError | None = None
         self._reader = hiredis.Reader()
-        self._chunks: list[bytes] = []  # what the reader got since it last stood at a boundary, to be parsed again
-        self._chunks_bytes = 0
+        self._held: list[bytes] = []  # what arrived since the reader last stood at a boundary, to be parsed again
+        self._held_bytes = 0
         self._served = 0  # requests already taken out of those chunks
-        self._tail = b""  # the end of what was fed, for patterns that lie across two chunks
+        self._tail = b""  # the end of those chunks, for patterns that lie across two
         self._strict = False
-        self._position = 0  # where the strict parser stands
-
-    @property
-    def waiting(self) -> bool:
-        """Whether bytes are held that no request was made of yet."""
-        return bool(self._chunks)
 
     def feed(self, data: bytes) -> None:
-        """Take in what arrived."""
-        chunks = self._chunks
-        chunks.append(data)
-        self._chunks_bytes += len(data)
-        if self._strict:
+        """Take in what arrived, and take out the requests that are complete now."""
+        if self.problem is not None:
             return
-        # hiredis takes simple strings for bulk strings, and makes room for as many arguments as are announced.
-        seam = self._tail + data if self._tail else data
-        self._tail = seam[-_SEAM_BYTES:]
-        if b"\r\n+" in seam or _HUGE_COUNT.search(seam) or (len(chunks) == 1 and data[:1] != b"*"):
-            self._strict = True
-        else:
-            self._reader.feed(data)
-
-    def next(self) -> list[bytes] | None:
-        """Return the next request, or None when more bytes are needed. Raises ProtocolError."""
-        if not self._chunks:
-            return None
+        held = self._held
         if not self._strict:
-            try:
-                request = self._reader.gets()
-            except (hiredis.ProtocolError, TypeError, ValueError, MemoryError, RecursionError):
-                self._strict = True  # not a request: hiredis builds replies, dicts with lists as keys among them
-            else:
-                if type(request) is list and request and set(map(type, request)) == _BYTES_ONLY:
-                    if self._reader.has_data():
-                        self._served += 1
-                    else:  # at a boundary; only here, since the reader may also have eaten half a header
-                        self._chunks.clear()
-                        self._chunks_bytes = self._served = 0
-                        self._tail = b""
-                    return request
-                if request is False and self._chunks_bytes > _PARSED_AGAIN_BYTES_MAX:
-                    self._check_size()
-                    return None
-                # An unfinished request, if small, is looked at strictly: it may be wrong already.
+            # hiredis takes simple strings for bulk strings, and makes room for as many arguments as are announced.
+            seam = self._tail + data if held else data
+            if b"\r\n+" in seam or _HUGE_COUNT.search(seam) or not (held or data[:1] == b"*"):
                 self._strict = True
-        return self._next_strictly()
+            elif self._read(data):
+                return
+            else:
+                self._tail = seam[-_SEAM_BYTES:]
+        held.append(data)
+        self._held_bytes += len(data)
+        if self._strict or self._held_bytes <= _PARSED_AGAIN_BYTES_MAX:
+            try:
+                self._parse_strictly()  # what is unfinished and small too: it may be wrong already
+            except ProtocolError as problem:
+                self.problem = problem
+                return
+        if self._held_bytes > REQUEST_BYTES_MAX:
+            self.problem = ProtocolError("too big request")
 
-    def _next_strictly(self) -> list[bytes] | None:
-        if len(self._chunks) > 1:
-            self._chunks = [b"".join(self._chunks)]
-        buffer = self._chunks[0]
-        position = self._position
+    def _read(self, data: bytes) -> bool:
+        """Have hiredis read requests; tell whether they are whole, with nothing behind them."""
+        reader, requests = self._reader, self.requests
+        try:
+            reader.feed(data)
+            while True:
+                request = reader.gets()
+                if type(request) is not list or not request:
+                    self._strict = request is not False  # False: unfinished, or a boolean that is looked at again
+                    return False
+                b"".join(request)  # the quickest proof that all of them are bytes: else a TypeError
+                requests.append(request)
+                if not reader.has_data():  # at a boundary; only here, since it may also have eaten half a header
+                    break
+                self._served += 1
+        except (hiredis.ProtocolError, TypeError, ValueError, MemoryError, RecursionError):
+            self._strict = True  # not a request: hiredis builds replies, dicts with lists as keys among them
+            return False
+        if self._held or self._served:
+            self._held.clear()
+            self._held_bytes = self._served = 0
+        return True
+
+    def _parse_strictly(self) -> None:
+        self._strict = True
+        buffer = b"".join(self._held)
+        position = 0
         for _ in range(self._served):
             position, _request = _parse_one(buffer, position)
         self._served = 0
-        request: list[bytes] | None = []
-        while request == []:  # empty requests are skipped without an answer
+        while True:
             position, request = _parse_one(buffer, position)
-        if request is not None:
-            self._position = position
-            return request
-        self._position = 0
-        self._chunks = [buffer[position:]] if position < len(buffer) else []
-        self._chunks_bytes = len(buffer) - position
-        self._check_size()
-        if not self._chunks:  # at a boundary, the fast path is open again
+            if request is None:
+                break
+            if request:  # empty requests are skipped without an answer
+                self.requests.append(request)
+        self._held = [buffer[position:]] if position < len(buffer) else []
+        self._held_bytes = len(buffer) - position
+        if not self._held:  # at a boundary, the fast path is open again
             self._reader = hiredis.Reader()
             self._strict = False
-            self._tail = b""
-        return None
-
-    def _check_size(self) -> None:
-        if self._chunks_bytes > REQUEST_BYTES_MAX:
-            raise ProtocolError("too big request")
 
 
 _SEAM_BYTES: Final = 16
 _PARSED_AGAIN_BYTES_MAX: Final = 64 * 1024
 _HUGE_COUNT: Final = re.compile(rb"\*\d{7}")
-_BYTES_ONLY: Final = {bytes}
 
 
 def _parse_one(  # noqa: C901, PLR0911, PLR0912 - the server's checks, in its order

@@ -49,14 +49,14 @@ class NoOutlet:
 
 @dataclass(slots=True)
 class Blocked:
-    """What a blocked client waits for."""
+    """What a blocked client waits for: `attempt` is made when one of the keys was written. May be used again."""
 
     db: KeyDatabase
-    keys: tuple[bytes | None, ...]
+    keys: tuple[bytes, ...]  # none stands for any
     attempt: Callable[[], bytes | None]
     empty: Callable[[], bytes]
     argv: list[bytes]
-    deadline: float  # in the loop's seconds; infinite if it waits for ever
+    deadline: float = math.inf  # in the loop's seconds; infinite if it waits for ever
 
 
 class Session:
@@ -143,28 +143,20 @@ class Session:
         self.watch_broken = False
 
     def block(
-        self,
-        keys: tuple[bytes | None, ...],
-        attempt: Callable[[], bytes | None],
-        empty: Callable[[], bytes],
-        *,
-        timeout_ns: int,
+        self, keys: tuple[bytes, ...], attempt: Callable[[], bytes | None], empty: Callable[[], bytes], timeout_ns: int
     ) -> None:
-        """Wait until a write to one of the keys (None: any key) lets `attempt` return a reply; 0 ns waits for ever."""
-        deadline = math.inf
+        """Wait until a write to one of the keys (none: to any) lets `attempt` return a reply; 0 ns waits for ever."""
+        self.wait(Blocked(self.db, keys, attempt, empty, self.running), timeout_ns)
+
+    def wait(self, blocked: Blocked, timeout_ns: int) -> None:
+        """Wait for what may have been waited for before; 0 ns waits for ever."""
+        blocked.deadline = math.inf
         if timeout_ns:
             loop = asyncio.get_running_loop()
-            deadline = loop.time() + timeout_ns / 1e9
+            blocked.deadline = deadline = loop.time() + timeout_ns / 1e9
             if self.alarm is None or self.alarm.when() > deadline:
                 self._ring_at(loop, deadline)
-        self.blocked = Blocked(self.db, keys, attempt, empty, self.running, deadline)
-        waiters = self.db.waiters
-        for key in keys:
-            waiting = waiters.get(key)
-            if waiting is None:
-                waiters[key] = {self: None}
-            else:
-                waiting[self] = None
+        self.blocked = blocked.db.waiters[self] = blocked
 
     def _ring_at(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         """Have the alarm ring at the deadline.
@@ -189,15 +181,9 @@ class Session:
     def unblock(self) -> None:
         """Stop waiting."""
         blocked = self.blocked
-        if blocked is None:
-            return
-        self.blocked = None
-        for key in blocked.keys:
-            waiters = blocked.db.waiters.get(key)
-            if waiters is not None:
-                waiters.pop(self, None)
-                if not waiters:
-                    del blocked.db.waiters[key]
+        if blocked is not None:
+            self.blocked = None
+            del blocked.db.waiters[self]
 
     def time_out(self) -> None:
         """Answer as a server does when nothing came in time."""

@@ -49,6 +49,7 @@ class RedisState:
         self.keyspace = Keyspace()
         self.config: dict[bytes, bytes] = {}
         self._generations = [Generation()]
+        self._replaying = False
         self._compact_after = self._compact_at = _COMPACT_AFTER
 
     @property
@@ -62,7 +63,9 @@ class RedisState:
         return sum(len(generation.effects) for generation in self._generations)
 
     def record(self, time_ns: int, database: int, argv: list[bytes]) -> None:
-        """Append one effect."""
+        """Append one effect, unless it comes from the log."""
+        if self._replaying:
+            return
         effects = self._generations[-1].effects
         effects.append((time_ns, database, argv))
         if len(effects) >= self._compact_at:
@@ -107,8 +110,10 @@ class RedisState:
         from harness.dependencies.redis.engine import Engine  # noqa: PLC0415 - the engine imports the state's parts
 
         engine = Engine(self)
+        self._replaying = True
         for time_ns, database, argv in effects:
             engine.replay(time_ns, database, argv)
+        self._replaying = False
 
     def dump(self) -> dict[tuple[int, bytes], tuple[Any, float | None]]:
         """Return all that is alive as plain comparable values: what a client could find out, but for idle times."""

@@ -127,16 +127,14 @@ def xadd(session: Session, argv: list[bytes]) -> bytes:
     if stream is None and not create:
         return session.null()
     target = stream or StreamValue()
-    entry_id = _choose_id(target, wanted, session.engine.keyspace.now_ms)
+    entry_id = target.next_id(session.engine.keyspace.now_ms) if wanted is None else _choose_id(target, wanted)
     text = target.append(entry_id, argv[position + 1 :])
     if stream is None:
         db.create_stream(key, target)
     if trim is not None:
         trim.apply(target)
     db.note_entry(key)
-    effect = argv.copy()
-    effect[position] = text
-    session.engine.effect = effect
+    argv[position] = text  # for the log
     return b"$%d\r\n%b\r\n" % (len(text), text)
 
 
@@ -150,9 +148,7 @@ def _parse_new_id(text: bytes) -> tuple[int, int | None]:
     return entry_id >> SEQ_BITS, entry_id & SEQ_MAX
 
 
-def _choose_id(stream: Stream, wanted: tuple[int, int | None] | None, now_ms: int) -> int:
-    if wanted is None:
-        return stream.next_id(now_ms)
+def _choose_id(stream: Stream, wanted: tuple[int, int | None]) -> int:
     stream.require_room()
     ms, seq = wanted
     if seq is not None:

@@ -1,10 +1,11 @@
 """Commands that read streams: XLEN, XRANGE, XREVRANGE, XREAD; what XREAD shares with XREADGROUP is public."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.dependencies.redis import resp
 from harness.dependencies.redis.commands import SYNTAX_ERROR, Command, parse_int
+from harness.dependencies.redis.keyspace import KeyDatabase
 from harness.dependencies.redis.resp import ReplyError
 from harness.dependencies.redis.session import Session
 from harness.dependencies.redis.stream_ids import ID_MAX, SEQ_MAX, parse_id
@@ -82,7 +83,6 @@ class ReadOptions:
     group: bytes | None = None
     consumer: bytes = b""
     keep_pending: bool = True
-    waited_for: tuple[bytes, ...] = ()  # the keys without repetition
 
 
 def parse_read(argv: list[bytes], *, grouped: bool) -> ReadOptions:  # noqa: C901 - a branch for each option
@@ -128,7 +128,6 @@ def _take_streams(options: ReadOptions, rest: list[bytes], *, grouped: bool) -> 
         raise ReplyError(f"ERR Unbalanced '{name}' list of streams: for each stream key {what} must be specified.")
     half = len(rest) // 2
     options.keys, options.ids = rest[:half], rest[half:]
-    options.waited_for = tuple(dict.fromkeys(options.keys))
 
 
 def _timeout(text: bytes) -> int:
@@ -140,27 +139,16 @@ def _timeout(text: bytes) -> int:
 
 def read_reply(session: Session, found: Sequence[tuple[bytes, list[bytes]]]) -> bytes:
     """Return the entries found, by stream: a map in RESP3, an array of pairs in RESP2."""
-    if session.resp3:
-        parts = [b"%b%b" % (resp.bulk(key), resp.array(entries)) for key, entries in found]
-        return b"%%%d\r\n%b" % (len(parts), b"".join(parts))
-    parts = [
-        b"*2\r\n$%d\r\n%b\r\n*%d\r\n%b" % (len(key), key, len(entries), b"".join(entries)) for key, entries in found
-    ]
-    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+    outer, inner = (b"%%%d\r\n", b"") if session.resp3 else (b"*%d\r\n", b"*2\r\n")
+    parts = [outer % len(found)]
+    for key, entries in found:
+        parts.append(b"%b$%d\r\n%b\r\n*%d\r\n" % (inner, len(key), key, len(entries)))
+        parts += entries
+    return b"".join(parts)
 
 
-def wait_for(session: Session, options: ReadOptions, attempt: Callable[[], bytes | None]) -> bytes:
-    """Block the session until `attempt` succeeds, if it asked to and may; else answer that there is nothing."""
-    if options.block_ms is None or not session.may_block:
-        return session.null_array()
-    session.block(options.waited_for, attempt, session.null_array, timeout_ns=options.block_ms * 1_000_000)
-    return b""
-
-
-def xread(session: Session, argv: list[bytes]) -> bytes:
-    """XREAD [COUNT count] [BLOCK ms] STREAMS key ... id ..."""
-    options = parse_read(argv, grouped=False)
-    db = session.db
+def _starts(db: KeyDatabase, options: ReadOptions) -> list[int]:
+    """Return the id behind which XREAD reads, for each of the keys. Raises ReplyError."""
     after: list[int] = []
     for key, text in zip(options.keys, options.ids, strict=True):
         stream = db.stream(key)
@@ -175,6 +163,14 @@ def xread(session: Session, argv: list[bytes]) -> bytes:
             )
         else:
             after.append(parse_id(text))
+    return after
+
+
+def xread(session: Session, argv: list[bytes]) -> bytes:
+    """XREAD [COUNT count] [BLOCK ms] STREAMS key ... id ..."""
+    options = parse_read(argv, grouped=False)
+    db = session.db
+    after = _starts(db, options)
 
     def attempt() -> bytes | None:
         found: list[tuple[bytes, list[bytes]]] = []
@@ -186,7 +182,13 @@ def xread(session: Session, argv: list[bytes]) -> bytes:
                     found.append((key, entries))
         return read_reply(session, found) if found else None
 
-    return attempt() or wait_for(session, options, attempt)
+    reply = attempt()
+    if reply is not None:
+        return reply
+    if options.block_ms is None or not session.may_block:
+        return session.null_array()
+    session.block(tuple(options.keys), attempt, session.null_array, options.block_ms * 1_000_000)
+    return b""
 
 
 COMMANDS = (

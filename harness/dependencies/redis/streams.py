@@ -203,23 +203,25 @@ class Stream:
         """Deliver the entries that the group has not seen yet to that consumer, at most `count`."""
         if self.last_id <= group.last_id:
             return []
-        ids = self._ids
-        start = bisect_right(ids, group.last_id, self._head)
-        end = len(ids) if count is None else min(len(ids), start + count)
-        if start >= end:
+        ids, head = self._ids, self._head
+        newest = len(ids) - 1
+        if newest > head and ids[newest - 1] <= group.last_id:
+            start = newest if ids[newest] > group.last_id else newest + 1  # who waits for entries gets each by itself
+        else:
+            start = bisect_right(ids, group.last_id, head)
+        delivered = ids[start:] if count is None else ids[start : start + count]
+        if not delivered:
             return []
-        delivered = ids[start:end]
-        self._advance(group, delivered[0])
-        if self.max_deleted_id or group.entries_read == UNKNOWN:
-            for entry_id in delivered[1:]:
+        if self.max_deleted_id or group.entries_read == UNKNOWN or group.last_id < ids[head]:
+            for entry_id in delivered:
                 self._advance(group, entry_id)
         else:  # nothing hides how many they are
-            group.entries_read += len(delivered) - 1
+            group.entries_read += len(delivered)
             group.last_id = delivered[-1]
         if keep_pending:
             group.deliver(delivered, consumer, now_ms)
         consumer.active_ms = now_ms
-        return self._entries[start:end]
+        return self._entries[start : start + len(delivered)]
 
     def _advance(self, group: Group, entry_id: int) -> None:
         if (

@@ -58,7 +58,7 @@ class Client(NoOutlet):
         self.got.append((round(self.timers.now - 100, 6), data))
 
     def wait(self, seconds):
-        self.session.block((b"k",), lambda: None, lambda: b"*-1\r\n", timeout_ns=round(seconds * SECOND))
+        self.session.block((b"k",), lambda: None, lambda: b"*-1\r\n", round(seconds * SECOND))
 
 
 @pytest.fixture

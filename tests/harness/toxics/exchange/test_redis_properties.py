@@ -160,7 +160,8 @@ def _converse(here: Any, asked: Iterable[bytes], replies: list[bytes], down: lis
         here.ask(chunk)
         parser.feed(here.server[parsed:])
         parsed = len(here.server)
-        while parser.next() is not None:
+        while parser.requests:
+            parser.requests.popleft()
             here.reply(*chunks(replies[replied], down))
             replied += 1
     while here.conduit.due_ns is not None:
