@@ -163,10 +163,10 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
 
     # --- one turn -----------------------------------------------------------------------------------------------
 
-    def _run_once(self) -> None:  # noqa: C901, PLR0912 - the hottest loop there is, in one piece
+    def _run_once(self) -> None:  # noqa: C901, PLR0912, PLR0915 - the hottest loop there is, in one piece
         """Take turns until the loop is to stop. asyncio asks for one turn a call; here calls would cost most of it."""
         ready, heap, trace = self._ready, self.heap, self.trace
-        turns_max = self.budget.turns_at_one_instant
+        buffer, next_ready, turns_max = trace.buffer, ready.popleft, self.budget.turns_at_one_instant
         while True:
             if self.polled:  # see which of the sockets that were ready in the last turn still are, as `select` would
                 polled, self.polled = self.polled, []
@@ -183,7 +183,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                 if now > self.now:
                     self.now = now
                     self._turns = 0
-                    trace.buffer += JUMP(b"t", now)
+                    buffer += JUMP(b"t", now)
             # The kernel acts, and timers become ready, in the order of their times.
             while heap and heap[0][0] <= now:
                 _, _, act, item = heappop(heap)
@@ -194,51 +194,45 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                 else:
                     item._scheduled = False
                     ready.append(item)
-            if ready:
-                if len(ready) > 1:
-                    self._schedule.merge(ready)
-                self._run_batch(len(ready))
-                if self.steps >= self._pause_at:
-                    self._pause()
+            count = len(ready)
+            if count > 1:
+                self._schedule.merge(ready)
+                count = len(ready)
+            while count:  # what becomes ready meanwhile waits for the next turn
+                count -= 1
+                handle = next_ready()
+                if handle._cancelled:
+                    continue
+                context = handle._context
+                host = context.get(HOST) or HOST.get()  # a context without a host: its work is the run's own
+                if host.parked is not None:
+                    host.parked.append(handle)
+                    continue
+                callback = handle._callback
+                owner = getattr(callback, "__self__", None)
+                buffer += STEP(host.code, owner.sim_number) if owner.__class__ is SimTask else host.plain_step
+                if trace.rows is not None:
+                    trace.row(now, f"step {host.label} {_name_of(callback, owner)}")
+                self.steps += 1
+                try:
+                    context.run(callback, *handle._args)
+                except BaseException as error:  # noqa: BLE001 - asyncio reports whatever a callback raises
+                    self._failed(host, callback, error)
+            # From 3.12 on an error's traceback leads back to this frame: it may not lead on to the task that failed.
+            handle = context = callback = owner = None
+            if self.steps >= self._pause_at:
+                self._pause()
             if self._stopping:
                 return
 
-    def _run_batch(self, count: int) -> None:
-        next_ready = self._ready.popleft
-        trace = self.trace
-        buffer, rows = trace.buffer, trace.rows
-        for _ in range(count):
-            handle = next_ready()
-            if handle._cancelled:
-                continue
-            context = handle._context
-            host = context.get(HOST)
-            if host is None:
-                host = HOST.get()  # a context of its own, without a host: its work is the run's own
-            if host.parked is not None:
-                host.parked.append(handle)
-                continue
-            callback = handle._callback
-            owner = getattr(callback, "__self__", None)
-            buffer += STEP(host.code, owner.sim_number) if owner.__class__ is SimTask else host.plain_step
-            if rows is not None:
-                trace.row(self.now, f"step {host.label} {_name_of(callback, owner)}")
-            self.steps += 1
-            try:
-                context.run(callback, *handle._args)
-            except (SystemExit, KeyboardInterrupt, BudgetError) as error:
-                if not self.exit(host, error):
-                    raise
-            except BaseException as error:  # noqa: BLE001 - asyncio reports whatever a callback raises
-                self.call_exception_handler(
-                    {
-                        "message": f"Exception in callback {_name_of(callback, owner)}",
-                        "exception": error,
-                        "host": host,
-                    }
-                )
-        # An error's traceback leads back to this frame (3.12 and later): it may not lead on to the task that failed.
-        handle = callback = owner = None
+    def _failed(self, host: Incarnation, callback: Callable[..., object], error: BaseException) -> None:
+        """Report what a callback raised; what ends programs ends its host's process, or the run."""
+        if isinstance(error, SystemExit | KeyboardInterrupt | BudgetError):
+            if not self.exit(host, error):
+                raise error
+            return
+        name = _name_of(callback, getattr(callback, "__self__", None))
+        self.call_exception_handler({"message": f"Exception in callback {name}", "exception": error, "host": host})
 
     def _pause(self) -> None:
         """Do what is due every so many steps: hash the trace, collect garbage, look at budget and interrupts."""
