@@ -46,9 +46,15 @@ def receive(number: int) -> None:
 @pytest.mark.usefixtures("heeded")
 def test_an_interrupt_within_a_weakref_callback_is_not_lost(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     """What a handler raises there is printed and forgotten. Nothing is raised, nothing printed, and it is known."""
-    thing = Thing()
     came: list[bool] = []
-    kept = weakref.ref(thing, lambda _: (came.append(interrupts.asked()), receive(number), came.append(True)))
+
+    def gone(_: "weakref.ref[Thing]") -> None:
+        came.append(interrupts.asked())
+        receive(number)
+        came.append(interrupts.asked())
+
+    thing = Thing()
+    kept = weakref.ref(thing, gone)
     del thing
 
     assert kept() is None

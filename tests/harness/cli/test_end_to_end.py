@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import psutil
@@ -154,3 +155,23 @@ def test_an_interrupt_at_the_worst_moment_is_neither_lost_nor_loud(project, jobs
     (run,) = json.loads((folder / out / "latest/report.json").read_text())["runs"]
     assert (run["verdict"], run["doubts"][0]) == ("INCONCLUSIVE", "interrupted before it ended")
     assert Path(folder / out / "latest" / run["history"]).is_file()
+
+
+def test_an_interrupt_ends_a_real_run_and_still_reports(project):
+    """Servers and hosts are stopped, what was recorded is kept, and the second run is never begun."""
+    folder, _ = project
+    words = ["run", "redis-outage", "--world", "real", "--seeds", "2", "--out", "real", "-q"]
+    going = subprocess.Popen(
+        [HARNESS, *words], cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    program = psutil.Process(going.pid)
+    while not (family := program.children(recursive=True)):
+        time.sleep(0.01)
+    going.send_signal(signal.SIGTERM)
+    out, err = going.communicate(timeout=60)
+
+    assert (going.returncode, "Traceback" in out + err) == (2, False)
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+    (run,) = json.loads((folder / "real/latest/report.json").read_text())["runs"]
+    assert (run["verdict"], run["errors"], run["doubts"][0]) == ("INCONCLUSIVE", [], "interrupted before it ended")
+    assert (folder / "real/latest" / run["history"]).is_file()
