@@ -55,6 +55,8 @@ class Met:
     within_ms: int | None = SLOWNESS_MS
     pieces: range = field(default=range(1_000))
     total: int | None = None
+    first_ms: int | None = None
+    """By when the first news has come."""
 
 
 ANSWERED = Met("answered", heard=ECHO)
@@ -74,6 +76,8 @@ class Case:
     new: Met
     old_after: Met = ANSWERED
     new_after: Met = ANSWERED
+    says: str = "echo"
+    """What is said under the fault; see network_programs."""
 
 
 def toxic(kind: str, stream: Direction = "downstream", *, proof: str, **attributes: Any) -> LinkFault:
@@ -83,6 +87,12 @@ def toxic(kind: str, stream: Direction = "downstream", *, proof: str, **attribut
 
 
 LINK = ("prober", "redis")
+QUIT_SLOWLY = Met("closed", len(b"+OK\r\n"), 1_200, within_ms=800, first_ms=1_100)
+"""The server's word comes at once, its close does not."""
+HALF_CLOSE = Toxics(
+    (("upstream", parse("latency", {"latency": 400})), ("upstream", parse("half_close", {}))), frozenset({"ends"})
+)
+"""The request is late, and the end right behind it: so no reply can be ahead of the end, whatever the machine does."""
 CASES = {
     "partition both ways": Case(
         network.partition(*LINK, "both-ways"), SILENT, Met("no answer", least_ms=1_900), LATE, AFTER_SYN
@@ -128,6 +138,30 @@ CASES = {
         toxic("reset_peer", proof="reset", timeout=300), Met("reset", 0, 300), Met("reset", 0, 300), Met("reset", 0)
     ),
     "toxic limit_data": Case(toxic("limit_data", proof="closed", bytes=7), Met("closed", 7), Met("closed", 7), GONE),
+    "toxic limit_data upstream": Case(
+        toxic("limit_data", "upstream", proof="closed", bytes=500), Met("closed", 0), Met("closed", 0), GONE
+    ),
+    "an end ends both directions": Case(
+        toxic("latency", "upstream", proof="bytes", latency=400),
+        Met("closed", 0, 400),
+        Met("closed", 0, 400),
+        GONE,
+        says="half-close",
+    ),
+    "toxic half_close": Case(
+        LinkFault("network.half_close", *LINK, {"half_close": HALF_CLOSE}),
+        Met("answered", ECHO, 400),
+        Met("answered", ECHO, 400),
+        GONE,
+        says="half-close",
+    ),
+    "toxic slow_close, of a close": Case(
+        toxic("slow_close", proof="ends", delay=1_200),
+        QUIT_SLOWLY,
+        QUIT_SLOWLY,
+        GONE,
+        says="quit",
+    ),
     "toxic slow_close": Case(toxic("slow_close", proof="ends", delay=300), ANSWERED, ANSWERED),
     "toxic abort": Case(toxic("abort", proof="reset"), Met("reset", 0), Met("reset", 0), Met("reset", 0)),
     "toxic discard_first": Case(
@@ -166,8 +200,10 @@ async def hurt(world: World) -> None:
     ready_ns = world.now_ns() + seconds(0.5 if world.kind == "sim" else 1.0 * len(FAULTS))
     at_ns = {stage: ready_ns + seconds(later) for stage, later in {"before": 0, "under": 4, "after": 9}.items()}
     specs = {
-        fault.host: HostSpec(name=fault.host, program=network_programs.probe, params={"at_ns": at_ns})
-        for fault in FAULTS.values()
+        fault.host: HostSpec(
+            name=fault.host, program=network_programs.probe, params={"at_ns": at_ns, "says": CASES[name].says}
+        )
+        for name, fault in FAULTS.items()
     }
     for spec in specs.values():
         await world.start_host(spec)
@@ -177,8 +213,9 @@ async def hurt(world: World) -> None:
         for number, fault in enumerate(FAULTS.values()):
             group.create_task(hold(stage, number, fault, at_ns))
     await world.sleep_until(at_ns["after"] + seconds(0.2))
-    for name in specs:
-        await world.stop_host(name, timeout_ns=seconds(10))
+    async with asyncio.TaskGroup() as group:
+        for name in specs:
+            group.create_task(world.stop_host(name, timeout_ns=seconds(10)))
 
 
 async def hold(stage: Stage, number: int, fault: LinkFault, at_ns: dict[str, int]) -> None:
@@ -246,5 +283,6 @@ def fits(probe: dict[str, Any], met: Met) -> bool:
         and probe["ms"] >= met.least_ms
         and (met.within_ms is None or probe["ms"] <= met.least_ms + met.within_ms)
         and probe.get("pieces", 1) in met.pieces
+        and (met.first_ms is None or probe["first_ms"] <= met.first_ms)
         and probe.get("connecting_ms", 0) <= (5_000 if met is AFTER_SYN else SLOWNESS_MS)
     )

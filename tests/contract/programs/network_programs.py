@@ -1,6 +1,7 @@
 """The host program of test_network_faults.py: it talks over an old connection and over new ones, and tells what it met.
 
-It speaks to the Redis dependency as plainly as can be: `ECHO <text>` and the same text back.
+It speaks to the Redis dependency as plainly as can be: `ECHO <text>` and the same text back. Under the fault it may do
+otherwise: `half-close`, the same and then the end of its side; or `quit`, after which the server closes.
 """
 
 import asyncio
@@ -62,20 +63,23 @@ async def probe(host: Host) -> None:
         if old is None:
             old, outcome = await _connect(address, patience_s)
             assert old, outcome
-        await asyncio.gather(_ask(host, stage, "old", old, patience_s), _fresh(host, stage, address, patience_s))
+        says = host.params["says"] if stage == "under" else "echo"
+        await asyncio.gather(
+            _ask(host, stage, "old", old, patience_s, says), _fresh(host, stage, address, patience_s, says)
+        )
     await host.stopping()
     if old is not None and old.transport is not None:
         old.transport.abort()
 
 
-async def _fresh(host: Host, stage: str, address: tuple[str, int], patience_s: float) -> None:
+async def _fresh(host: Host, stage: str, address: tuple[str, int], patience_s: float, says: str) -> None:
     begun_ns = host.now_ns()
     talk, outcome = await _connect(address, patience_s)
     connecting_ns = host.now_ns() - begun_ns
     if talk is None:
         host.log.observe("probe", stage=stage, which="new", outcome=outcome, ms=connecting_ns // MILLISECOND)
         return
-    await _ask(host, stage, "new", talk, patience_s, connecting_ms=connecting_ns // MILLISECOND)
+    await _ask(host, stage, "new", talk, patience_s, says, connecting_ms=connecting_ns // MILLISECOND)
     if talk.transport is not None:
         talk.transport.abort()
 
@@ -94,15 +98,16 @@ async def _connect(address: tuple[str, int], patience_s: float) -> tuple[Talk | 
     return talk, "connected"
 
 
-async def _ask(host: Host, stage: str, which: str, talk: Talk, patience_s: float, **more: Any) -> None:
+async def _ask(host: Host, stage: str, which: str, talk: Talk, patience_s: float, says: str, **more: Any) -> None:
     """Send one request, and tell how its reply came: wholly, in part, or not, and how the connection ended."""
     assert talk.transport is not None
     text = f"{stage}-{which}-".ljust(SIZE, "x").encode()
     begun_ns, before, pieces = host.now_ns(), len(talk.heard), talk.pieces
     reply = b"$%d\r\n%b\r\n" % (SIZE, text)
     if talk.ended is None:
-        talk.transport.write(b"*2\r\n$4\r\nECHO\r\n$%d\r\n%b\r\n" % (SIZE, text))
+        _say(talk.transport, says, text)
     deadline = asyncio.get_running_loop().time() + patience_s
+    first_ns = None
     while not talk.heard.endswith(reply) and talk.ended is None:
         talk.news.clear()
         try:
@@ -110,6 +115,8 @@ async def _ask(host: Host, stage: str, which: str, talk: Talk, patience_s: float
                 await talk.news.wait()
         except TimeoutError:
             break
+        if first_ns is None:
+            first_ns = host.now_ns()
     whole = talk.heard.endswith(reply)
     host.log.observe(
         "probe",
@@ -117,8 +124,18 @@ async def _ask(host: Host, stage: str, which: str, talk: Talk, patience_s: float
         which=which,
         outcome=talk.ended if talk.ended and not whole else "answered" if whole else "silent",
         ms=(host.now_ns() - begun_ns) // MILLISECOND,
+        first_ms=((first_ns or host.now_ns()) - begun_ns) // MILLISECOND,
         heard=len(talk.heard) - before,
         total=len(talk.heard),
         pieces=talk.pieces - pieces,
         **more,
     )
+
+
+def _say(transport: asyncio.Transport, says: str, text: bytes) -> None:
+    if says == "quit":
+        transport.write(b"*1\r\n$4\r\nQUIT\r\n")
+        return
+    transport.write(b"*2\r\n$4\r\nECHO\r\n$%d\r\n%b\r\n" % (SIZE, text))
+    if says == "half-close":
+        transport.write_eof()
