@@ -5,6 +5,7 @@ toxic has taken a direction, it does not even pass the conduit.
 
 How ends are passed on is Toxiproxy's way: the end of one side closes the other, after the bytes that are still on
 their way; a peer's reset arrives as a plain close; only a toxic resets. Half-closing is kept where a toxic asks for it.
+The sim world differs in one thing, on purpose: there a peer's reset arrives as one (harness/world/sim/middlebox.py).
 
 Backpressure is the only bound on memory, and it works in both directions alike: a side is not read from while its
 direction of the conduit holds `HELD_MAX`, or while the other side's transport has more to write than its high-water

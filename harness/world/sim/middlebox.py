@@ -8,6 +8,12 @@ once.
 The real world has a proxy there, and the ends of connections follow it: when one direction ends, the other does too,
 unless a toxic keeps half-close; what is sent to a side that the proxy has closed is answered by a reset. A direction
 that is cut stops behind the toxics as well as before them, and is tried again as kernels retransmit.
+
+One difference is left, on purpose: a reset that the peer itself sends arrives as a reset here, and as a plain close
+through the proxy, which is Toxiproxy's way. A dependency that crashes or refuses is met as a reset in both worlds all
+the same, since the real one has its proxies reset the hosts before it goes (`Doors` in harness/world/real/proxies.py);
+to pass that on as a close here would lose the evidence `reset`. So only what a dependency resets by itself, one
+connection at a time, is `reset` here and `closed` there, and what it meets when a host is killed.
 """
 
 import errno
