@@ -13,4 +13,7 @@ class SocketModule:
         self.socket = network.make_socket
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(socket, name)
+        value = getattr(socket, name)
+        if name.isupper():  # a constant: asyncio asks for a dozen of them at each connect
+            setattr(self, name, value)
+        return value
