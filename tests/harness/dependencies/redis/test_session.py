@@ -167,3 +167,23 @@ def test_a_stream_that_expires_ends_a_repeated_read():
     assert client.do(*READ) == b"*-1\r\n"
     now_ns += SECOND
     assert client.do(*READ).startswith(b"-NOGROUP")
+
+
+def test_waiters_are_served_in_the_order_in_which_they_came():
+    """Each gets the next entry of the group, whatever else it waits for; who waited again comes last."""
+    engine = Engine(RedisState(now_ns=lambda: SECOND))
+    writer, *readers = (Commands(engine) for _ in range(4))
+    writer.do("XGROUP", "CREATE", "a", "g", "0", "MKSTREAM")
+    writer.do("XGROUP", "CREATE", "b", "g", "0", "MKSTREAM")
+    for keys, reader in zip(("a", "ba", "a"), readers, strict=True):
+        ids = [">"] * len(keys)
+        assert reader.do("XREADGROUP", "GROUP", "g", "c", "COUNT", "1", "BLOCK", "0", "STREAMS", *keys, *ids) == b""
+    served = []
+    for number in range(1, 4):
+        writer.do("XADD", "a", f"{number}-0", "k", "v")
+        served.append([len(reader.got) for reader in readers])
+        if number == 1:
+            assert readers[0].do("XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "a", ">") == b""
+    assert served == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    writer.do("XADD", "a", "4-0", "k", "v")
+    assert len(readers[0].got) == 2
