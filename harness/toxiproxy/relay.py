@@ -89,7 +89,10 @@ class Side(asyncio.Protocol):
         self.transport = transport
         self.go_straight(is_bare=False)
         self.peer.write_to_peer = transport.write
-        self._relay.made(self)
+        # Not at once: on some Pythons (3.11.2 is one) asyncio begins to read right after this call even if reading was
+        # paused in it, and what a client says before its server is connected would be lost. Called this way, it pauses
+        # after that, and still before anything is read.
+        asyncio.get_running_loop().call_soon(self._relay.made, self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have arrived: the path that every byte takes, so kept short."""

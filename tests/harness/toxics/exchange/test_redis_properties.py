@@ -120,7 +120,7 @@ def test_garbage_passes_unchanged(talk, active, segments, sizes, follow):
     none = (
         RedisMatch(action="answer", commands=("NOSUCH",))
         if follow == "redis"
-        else HttpMatch(action="answer", path="/no")
+        else HttpMatch(action="answer", path="/a path with blanks, which no request line can spell")
     )
     here = talk(active(none), follow=follow)
     for upstream, data in segments:
