@@ -25,8 +25,8 @@ from time import time as bound_time
 import pytest
 
 from harness.errors import WorldError
-from harness.world.sim import entropy
 from harness.world.cfunction import Redirection
+from harness.world.sim import entropy
 from harness.world.sim.sources import virtual
 
 bound_now = DateTime.now
