@@ -13,6 +13,7 @@ from harness.cli.checkup import Check, size
 from harness.errors import WorldError
 from harness.world.real import leftovers
 from harness.world.real.leftovers import LeftProcess, LeftRun
+from harness.world.sim import disks
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,8 @@ def state(tmp_path, monkeypatch):
     """Run records of their own, so that what is really running on the machine is neither shown nor touched."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(leftovers, "find", list)
+    (tmp_path / "shm").mkdir()
+    monkeypatch.setattr(disks, "place", lambda: tmp_path / "shm")  # other tests' killed simulations leave theirs
     return tmp_path / "state"
 
 
