@@ -61,7 +61,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 class Arm:
     """One armed fault: `share` of the requests that match are hit, the first `count` of them (0: until disarmed).
 
-    `methods` and `paths` (globs, as `/fapi/v1/order`) and `symbols` narrow it down; empty: all. The control API is never
+    `methods`, `paths` (globs, as `/fapi/v1/order`) and `symbols` narrow it down; empty: all. The control API is never
     hit. Kinds that act on the exchange itself (`tenant`, `limits`, `thin_book`, streams, `ban`) take `symbols` at most.
     """
 
