@@ -114,8 +114,8 @@ class BinanceAdapter(Protocol):
     """Patches 2 and 9. The factory is `make(*, base_url, api_key, api_secret, directory, name, **options)`.
 
     `directory` survives a kill, `name` is stable over restarts. An error that a method raises bears a `reason`, a short
-    text such as `rate_limited`, `banned`, `deadline`, `unreachable`, `unavailable`, `rejected`; any other counts as none
-    that a caller could handle. Deadlines are seconds from the call; a call ends by then, whatever happens.
+    text such as `rate_limited`, `banned`, `deadline`, `unreachable`, `unavailable`, `rejected`; any other counts as
+    none that a caller could handle. Deadlines are seconds from the call; a call ends by then, whatever happens.
     """
 
     async def start(self) -> None:
