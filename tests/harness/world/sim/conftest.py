@@ -2,10 +2,14 @@
 
 import importlib.util
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+from harness.world.sim.sink import MemorySink
 
 
 def _module(name: str) -> ModuleType:
@@ -37,3 +41,15 @@ def machine(fakes: ModuleType, tmp_path: Path):
     disk = tmp_path / "disk"
     disk.mkdir()
     return fakes.FakeMachine(disk=str(disk))
+
+
+@pytest.fixture
+def sink() -> MemorySink:
+    """Where the runs of this test are recorded."""
+    return MemorySink()
+
+
+@pytest.fixture
+def run(linked: ModuleType, tmp_path: Path, sink: MemorySink) -> Callable[[Callable[[Any], Awaitable[Any]]], Any]:
+    """Run a director on a world with one host and one dependency; return its result."""
+    return lambda director: linked.run_linked(director, tmp_path, sink=sink).result

@@ -12,6 +12,7 @@ from typing import Any
 from harness.history.events import Observation
 from harness.tape import Tape
 from harness.toxics.catalog import parse
+from harness.units import MILLISECOND
 from harness.world.base import Host, HostSpec
 from harness.world.sim.run import SimRun, run_sim
 from harness.world.sim.sink import MemorySink
@@ -146,6 +147,12 @@ class Linked:
     async def add(self, type_name: str, stream: str = "downstream", name: str = "t", **attributes: Any) -> None:
         options = {key: attributes.pop(key) for key in ("toxicity", "per_message") if key in attributes}
         await self.link.add(name, parse(type_name, attributes), stream=stream, **options)
+
+    async def took_ms(self, work: Awaitable[Any]) -> tuple[Any, float]:
+        """Return what the work gives, and how many ms it took."""
+        begin_ns = self.world.now_ns()
+        result = await work
+        return result, (self.world.now_ns() - begin_ns) / MILLISECOND
 
     async def restart_server(self) -> None:
         self.world.machines.boot("server", self.server.run)

@@ -15,17 +15,6 @@ from harness.world.sim.sink import MemorySink
 Run = Callable[[Callable[[Any], Awaitable[Any]]], Any]
 
 
-@pytest.fixture
-def sink() -> MemorySink:
-    return MemorySink()
-
-
-@pytest.fixture
-def run(linked: ModuleType, tmp_path: Path, sink: MemorySink) -> Run:
-    """Run a director and return its result."""
-    return lambda director: linked.run_linked(director, tmp_path, sink=sink).result
-
-
 async def since_ms(on: Any, begin_ns: int, work: Awaitable[Any]) -> float:
     """Return how many ms after `begin_ns` the work is done."""
     await work
