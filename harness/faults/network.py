@@ -10,6 +10,8 @@
 | reset | now and again, every connection there is is reset | connections reset |
 | reset_mid_reply | a reply begins to arrive, then a reset; the command was executed | connections reset |
 | drop_reply | a reply is lost, the connection stays; the command was executed | replies dropped |
+| drop_http_reply | an HTTP answer is lost likewise, or the request (`drop-request`) | answers, requests dropped |
+| reset_http | a reset instead of an HTTP request or its answer, or in its midst | connections reset |
 | half_open | bytes vanish, the connection looks alive | bytes dropped |
 
 The proof is what the link itself counted (`toxic` and `link` observations), never what the target says.
@@ -27,6 +29,7 @@ from harness.history.query import FaultWindow, link_counts, toxic_counts
 from harness.tape import Stream
 from harness.toxics.base import Direction, Toxic
 from harness.toxics.catalog import parse
+from harness.toxics.exchange.match import Action
 from harness.units import ms
 from harness.world.base import Link, World
 
@@ -235,8 +238,49 @@ def reset_mid_reply(host: str, dependency: str, *, commands: Sequence[str] = (),
     return LinkFault("network.reset_mid_reply", host, dependency, {"reset-mid-reply": how})
 
 
+def drop_http_reply(
+    host: str, dependency: str, *modes: str, methods: Sequence[str] = (), path: str = "", share: float = 0.2
+) -> LinkFault:
+    """A share of these HTTP exchanges is lost on the way, and the connection stays silent.
+
+    `drop-reply` loses the answer: the request was executed. `drop-request` loses the request. The exchanges are those
+    with one of the methods (none: any) and a path that fits the glob (empty: any; the query does not count).
+    """
+    how = {
+        "drop-reply": _http("drop_reply", "dropped_replies", methods, path, share),
+        "drop-request": _http("drop_request", "dropped_requests", methods, path, share),
+    }
+    return LinkFault("network.drop_http_reply", host, dependency, _chosen(how, modes))
+
+
+def reset_http(
+    host: str, dependency: str, *modes: str, methods: Sequence[str] = (), path: str = "", share: float = 0.2
+) -> LinkFault:
+    """In a share of these HTTP exchanges, chosen as `drop_http_reply` does, the connection is reset.
+
+    `before`: instead of the request, which is not executed; `after`: instead of the answer; `mid-reply`: in its midst.
+    """
+    how = {
+        "before": _http("reset_before", "reset", methods, path, share),
+        "after": _http("reset_after", "reset", methods, path, share),
+        "mid-reply": _http("reset_mid_reply", "reset", methods, path, share),
+    }
+    return LinkFault("network.reset_http", host, dependency, _chosen(how, modes))
+
+
 _BOTH: Final[tuple[Direction, ...]] = ("upstream", "downstream")
 
 
 def _toxics(toxic: Toxic, directions: tuple[Direction, ...], *proof: str) -> Toxics:
     return Toxics(tuple((direction, toxic) for direction in directions), frozenset(proof))
+
+
+def _http(action: Action, proof: str, methods: Sequence[str], path: str, share: float) -> Impairment:
+    toxic = parse("http_match", {"action": action, "methods": list(methods), "path": path})
+    return Toxics((("downstream", toxic),), frozenset({proof}), toxicity=share, per_message=True)
+
+
+def _chosen(how: Mapping[str, Impairment], modes: Sequence[str]) -> Mapping[str, Impairment]:
+    if unknown := set(modes) - set(how):
+        raise ValueError(f"unknown modes {sorted(unknown)}; known: {', '.join(how)}")
+    return {mode: how[mode] for mode in modes or how}

@@ -24,6 +24,8 @@ FAULTS = [
     network.reset_mid_reply("p", "redis"),
     network.drop_reply("p", "redis", commands=("XADD",), share=0.5),
     network.half_open("p", "redis"),
+    network.drop_http_reply("p", "redis"),
+    network.reset_http("p", "redis"),
 ]
 WAYS = [pytest.param(fault, mode, id=f"{fault.name}-{mode}") for fault in FAULTS for mode in fault.modes]
 
@@ -191,13 +193,18 @@ PROOF = {
     "network.reset_mid_reply": ("redis_match", {"reset": 1}),
     "network.drop_reply": ("redis_match", {"dropped_replies": 1}),
     "network.half_open": ("half_open", {"dropped": 5}),
+    "network.drop_http_reply-drop-reply": ("http_match", {"dropped_replies": 1}),
+    "network.drop_http_reply-drop-request": ("http_match", {"dropped_requests": 1}),
+    "network.reset_http-before": ("http_match", {"reset": 1}),
+    "network.reset_http-after": ("http_match", {"reset": 1}),
+    "network.reset_http-mid-reply": ("http_match", {"reset": 1}),
 }
 
 
-@pytest.mark.parametrize(("fault", "mode"), [way for way in WAYS if way.values[0].name in PROOF])
+@pytest.mark.parametrize(("fault", "mode"), [way for way in WAYS if {way.values[0].name, way.id} & set(PROOF)])
 def test_the_link_itself_proves_it(fault, mode):
     """A count above zero on this link, in time, by the right toxic; anything else proves nothing."""
-    kind, counts = PROOF[fault.name]
+    kind, counts = PROOF.get(f"{fault.name}-{mode}") or PROOF[fault.name]
 
     def bit(actor="p", to="redis", time_s=20, type_=kind, counts=counts):
         value = {"to": to, "toxic": "x", "type": type_, "stream": "upstream", "connections": 3, **counts}
@@ -236,3 +243,25 @@ def test_what_cannot_be_is_refused_when_it_is_declared():
         network.partition("p", "redis", "sideways")
     with pytest.raises(ValueError, match="rate"):
         network.bandwidth("p", "redis", rate_kb_s=-1)
+    with pytest.raises(ValueError, match=r"unknown modes \['mid'\]; known: before, after, mid-reply"):
+        network.reset_http("p", "redis", "mid")
+
+
+@pytest.mark.parametrize(
+    ("fault", "action"),
+    [
+        (
+            network.drop_http_reply("p", "redis", "drop-reply", methods=("POST",), path="/fapi/*", share=0.5),
+            "drop_reply",
+        ),
+        (network.reset_http("p", "redis", "after", methods=("POST",), path="/fapi/*", share=0.5), "reset_after"),
+    ],
+)
+async def test_http_faults_take_what_they_were_told_to(fault, action):
+    """Only the mode that was named, only these methods and paths, and that share of their requests, each by itself."""
+    link = Link()
+    (mode,) = fault.modes
+    async with fault.hold(stage_of(link), mode, Tape(1).stream("fault/0")):
+        (toxic,) = link.toxics.values()
+        assert link.calls == [("add", "http_match", "downstream", 0.5, True)]
+    assert (toxic.action, toxic.methods, toxic.path) == (action, ("POST",), "/fapi/*")

@@ -1,0 +1,404 @@
+"""Faults of the exchange: what they arm, that they always disarm, and what proves that they bit."""
+
+import asyncio
+
+import pytest
+
+from harness.dependencies.binance import faults
+from harness.dependencies.binance.arms import KINDS
+from harness.dependencies.binance.gate.errors import ERRORS
+from harness.dependencies.binance.settings import SHORT_FUTURES_LIMITS
+from harness.faults.base import Stage, WithoutEffect
+from harness.history.events import SCHEMA, FaultBegan, FaultHealed, Observation, RunStarted
+from harness.history.history import History
+from harness.history.query import fault_windows
+from harness.tape import Tape
+from harness.units import ms, seconds
+
+MENU = [
+    faults.storm(),
+    faults.ban(),
+    faults.order_storm(),
+    faults.unavailable(),
+    faults.unknown_status(),
+    faults.recv_window(),
+    faults.firewall(),
+    faults.rejects(),
+    faults.timeouts(),
+    faults.resets(),
+    faults.latency(),
+    faults.tenants(),
+    faults.lower_limits(),
+    faults.no_headers(),
+    faults.thin_book(),
+    faults.slippage(),
+    faults.streams(),
+]
+WAYS = [pytest.param(fault, mode, id=f"{fault.name}-{mode}") for fault in MENU for mode in fault.modes]
+
+
+class Exchange:
+    """A world with one exchange, which writes down what is armed and can fail at one of the calls."""
+
+    name = "binance"
+
+    def __init__(self, fails_at=None):
+        self.armed = {}
+        self.log = []
+        self.calls = 0
+        self.fails_at = fails_at
+        self.time_ns = 0
+
+    def dependency(self, name):
+        """Itself."""
+        assert name == "binance"
+        return self
+
+    def _call(self):
+        self.calls += 1
+        if self.calls == self.fails_at:
+            raise OSError("no")
+
+    async def arm(self, arm):
+        """Keep it."""
+        self._call()
+        name = f"arm-{self.calls}"
+        self.armed[name] = arm
+        self.log.append(("arm", self.time_ns, arm))
+        return name
+
+    async def disarm(self, name):
+        """Forget it."""
+        self._call()
+        self.log.append(("disarm", self.time_ns, self.armed.pop(name)))
+
+    def now_ns(self):
+        """The time."""
+        return self.time_ns
+
+    async def sleep_until(self, time_ns):
+        """Be there after one turn of the loop."""
+        await asyncio.sleep(0)
+        self.time_ns = max(self.time_ns, time_ns)
+
+
+def hold(fault, mode, exchange):
+    """The fault's scope."""
+    return fault.hold(Stage(exchange, {}), mode, Tape(1).stream("fault/0"))
+
+
+async def armed_by(fault, mode):
+    """What it arms."""
+    exchange = Exchange()
+    async with hold(fault, mode, exchange):
+        await asyncio.sleep(0)
+        return list(exchange.armed.values())
+
+
+@pytest.mark.parametrize(("fault", "mode"), WAYS)
+async def test_whatever_is_armed_is_disarmed(fault, mode):
+    """Also when the run is cut short inside the fault; the error comes out."""
+    exchange = Exchange()
+
+    async def cut_short():
+        async with hold(fault, mode, exchange):
+            await asyncio.sleep(0)
+            assert exchange.armed
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await cut_short()
+    assert exchange.armed == {}
+
+
+async def test_what_cannot_be_armed_takes_the_rest_with_it():
+    """Of two arms the second fails: the first is disarmed before the error comes out."""
+    exchange = Exchange(fails_at=2)
+    with pytest.raises(OSError, match="no"):
+        async with hold(faults.storm(), "no-headers", exchange):
+            raise AssertionError("it cannot have begun")
+    assert [what for what, _, _ in exchange.log] == ["arm", "disarm"]
+
+
+async def test_every_kind_is_on_the_menu():
+    """Nothing that can be armed is out of the reach of a scenario."""
+    arms = [arm for fault in MENU for mode in fault.modes for arm in await armed_by(fault, mode)]
+    assert {arm.kind for arm in arms} == set(KINDS)
+
+
+async def test_share_count_and_scope_reach_the_exchange():
+    """As they were asked for, in each mode."""
+    order_paths = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/api/v3/order")
+    for mode in ("before", "after"):
+        (arm,) = await armed_by(faults.resets(share=0.25, count=3, scope="orders"), mode)
+        assert (arm.share, arm.count, arm.methods, arm.paths) == (0.25, 3, ("POST",), order_paths)
+    (arm,) = await armed_by(faults.timeouts(scope="reads"), "after")
+    assert (arm.methods, arm.paths) == (("GET",), ())
+    (arm,) = await armed_by(faults.firewall(), "firewall")
+    assert (arm.share, arm.count, arm.methods, arm.paths) == (1.0, 0, (), ())
+
+
+@pytest.mark.parametrize(
+    ("fault", "mode", "expected"),
+    [
+        (faults.storm(), "rest-of-window", [("too_many_requests", {})]),
+        (faults.storm(short_ms=700), "short", [("too_many_requests", {"retry_after_ms": 700})]),
+        (faults.storm(), "no-headers", [("too_many_requests", {}), ("no_headers", {})]),
+        (faults.ban(lengths_ms=(1, 2, 3)), "third", [("ban", {"ms": 3})]),
+        (faults.order_storm(), "at-400", [("too_many_orders", {"status": 400})]),
+        (
+            faults.order_storm(retry_after_ms=50),
+            "at-429",
+            [("too_many_orders", {"status": 429, "retry_after_ms": 50})],
+        ),
+        (faults.unavailable(), "A-executed", [("unknown_error", {"executed": 1.0})]),
+        (faults.unavailable(), "A-not-executed", [("unknown_error", {"executed": 0.0})]),
+        (faults.unknown_status(), "1006-executed", [("bus_unknown", {"executed": 1.0})]),
+        (faults.unknown_status(), "1007-not-executed", [("backend_timeout", {"executed": 0.0})]),
+        (faults.rejects(-2019), "-2019", [("reject", {"code": -2019})]),
+        (faults.latency(latency_ms=9, jitter_ms=2), "all", [("latency", {"ms": 9, "jitter_ms": 2})]),
+        (faults.tenants(share=0.5), "weight", [("tenant", {"weight_per_s": 20.0, "orders_per_s": 0.0})]),
+        (faults.tenants(share=0.5), "orders", [("tenant", {"weight_per_s": 0.0, "orders_per_s": 10.0})]),
+        (
+            faults.tenants(share=0.25, limits=SHORT_FUTURES_LIMITS),
+            "orders",
+            [("tenant", {"weight_per_s": 0.0, "orders_per_s": 7.5})],
+        ),
+        (faults.lower_limits(factor=0.4), "lower-limits", [("limits", {"factor": 0.4})]),
+        (faults.thin_book(factor=0.1, refill_ms=9), "thin-book", [("thin_book", {"factor": 0.1, "refill_ms": 9})]),
+        (faults.slippage(bps=7), "slippage", [("price_move", {"bps": 7})]),
+        (faults.streams(every_ms=5), "disconnect", [("stream_disconnect", {"every_ms": 5})]),
+        (faults.streams(every_ms=5), "expiry", [("listen_key_expiry", {"ms": 5})]),
+    ],
+)
+async def test_modes_are_options_of_the_arms(fault, mode, expected):
+    """Kind and options of everything that is armed, in order."""
+    assert [(arm.kind, dict(arm.options)) for arm in await armed_by(fault, mode)] == expected
+
+
+async def test_bans_escalate_with_pauses_in_which_the_exchange_answers():
+    """Each length in turn, the last one again; between two bans nothing is armed for as long as was drawn."""
+    exchange = Exchange()
+    fault = faults.ban("escalating", lengths_ms=(100, 200, 300), pause_ms=(5, 10))
+    async with hold(fault, "escalating", exchange):
+        for _ in range(200):
+            await asyncio.sleep(0)
+    bans = [(time_ns, arm.options["ms"]) for what, time_ns, arm in exchange.log if what == "arm"]
+    ends = [time_ns for what, time_ns, _ in exchange.log if what == "disarm"]
+    assert [length_ms for _, length_ms in bans[:5]] == [100, 200, 300, 300, 300]
+    for (begins, length_ms), end, (next_one, _) in zip(bans, ends, bans[1:], strict=False):
+        assert end == begins + ms(length_ms)
+        assert ms(5) <= next_one - end <= ms(10)
+
+
+async def test_a_ban_that_cannot_be_lifted_is_not_swallowed():
+    """The run hears of it when the fault is left."""
+    exchange = Exchange(fails_at=2)
+    held = hold(faults.ban(), "escalating", exchange)
+    await held.__aenter__()
+    await asyncio.sleep(0)
+    with pytest.raises(OSError, match="no"):
+        await held.__aexit__(None, None, None)
+
+
+def test_what_means_nothing_is_refused():
+    """Misspelt modes and scopes, and ban lengths that do not fit the modes, are errors that name what there is."""
+    with pytest.raises(ValueError, match="rest-of-window"):
+        faults.storm("rest-of-the-window")
+    with pytest.raises(ValueError, match="'order'"):
+        faults.resets(scope="order")
+    with pytest.raises(ValueError, match="first, second, third"):
+        faults.ban(lengths_ms=(1, 2))
+
+
+def test_modes_that_are_named_are_the_only_ones():
+    """In the order in which they were named; none named takes all."""
+    assert faults.unavailable("D", "A-executed").modes == ("D", "A-executed")
+    assert faults.unavailable().modes == ("A-executed", "A-not-executed", "B", "C", "D")
+    assert faults.rejects(-4116).modes == ("-4116",)
+
+
+def test_terminal_errors_are_of_the_table():
+    """Each of them has a body, and none stands for an outcome that is unknown or can be cured by waiting."""
+    assert set(faults.TERMINAL) <= set(ERRORS)
+    assert {ERRORS[code].status for code in faults.TERMINAL} == {400}
+
+
+START, WITHIN, END = seconds(10), seconds(12), seconds(20)
+BEFORE = {"limits": {"futures": [["REQUEST_WEIGHT", 60_000, 2_400], ["ORDERS", 10_000, 300]]}}
+HALVED = {"limits": {"futures": [["REQUEST_WEIGHT", 60_000, 1_200], ["ORDERS", 10_000, 150]]}}
+
+
+def order(**fields):
+    """A new order that reached the exchange within the fault."""
+    base = {"n": 1, "method": "POST", "path": "/fapi/v1/order", "market": "futures", "status": 200, "after_ns": 1}
+    return ("request", base | fields)
+
+
+def read(**fields):
+    """A read likewise."""
+    return order(method="GET", path="/fapi/v1/depth", weight=2, **fields)
+
+
+def ended(kind, **counts):
+    """What the exchange said of a fault when it ended."""
+    return ("exchange_fault", {"fault": kind, "arm": "arm-1", **counts})
+
+
+def imposed(**fields):
+    """A ban that somebody imposed when the fault began."""
+    return ("ban", {"ip": "203.0.113.7", "length_ns": seconds(5), "until_ns": seconds(15), **fields})
+
+
+def weight(used, limit=2_400, **fields):
+    """A read that was counted against the weight."""
+    return read(used=used, limit=limit, window_ms=60_000, **fields)
+
+
+def orders(used, limit=300, **fields):
+    """An order that was counted."""
+    return order(orders=1, counts=[[10_000, used, limit]], **fields)
+
+
+UNKNOWN = {"fault": "unknown_error", "status": 503}
+PROOF = [
+    (faults.storm(), "short", [read(fault="too_many_requests", status=429, code=-1003)], {"hit": 1}),
+    (faults.ban(), "first", [imposed(), read(fault="ban", status=418)], {"turned_away": 1, "bans": 1, "bans_met": 1}),
+    (faults.order_storm(), "at-400", [order(fault="too_many_orders", status=400, code=-1015)], {"hit": 1}),
+    (faults.unavailable(), "A-executed", [order(**UNKNOWN, executed=True)], {"hit": 1, "executed": 1}),
+    (faults.unavailable(), "A-not-executed", [order(**UNKNOWN)], {"hit": 1}),
+    (faults.unavailable(), "B", [order(fault="service_unavailable", status=503)], {"hit": 1}),
+    (faults.unavailable(), "C", [order(fault="throttled", status=503, code=-1008)], {"hit": 1}),
+    (faults.unavailable(), "D", [order(fault="internal_error", status=503)], {"hit": 1}),
+    (
+        faults.unknown_status(),
+        "1007-executed",
+        [order(fault="backend_timeout", code=-1007, executed=True)],
+        {"hit": 1, "executed": 1},
+    ),
+    (faults.unknown_status(), "1006-not-executed", [order(fault="bus_unknown", code=-1006)], {"hit": 1}),
+    (
+        faults.recv_window(),
+        "recv-window",
+        [order(fault="outside_recv_window", status=400, code=-1021)],
+        {"hit": 1},
+    ),
+    (faults.firewall(), "firewall", [read(fault="firewall", status=403)], {"hit": 1}),
+    (faults.rejects(), "-2019", [order(fault="reject", status=400, code=-2019)], {"hit": 1}),
+    (faults.timeouts(), "before", [order(fault="silent_before", after_ns=-1)], {"hit": 1}),
+    (
+        faults.timeouts(),
+        "after",
+        [order(fault="silent_after", after_ns=-1, executed=True)],
+        {"hit": 1, "executed": 1},
+    ),
+    (faults.timeouts(scope="reads"), "after", [read(fault="silent_after", after_ns=-1)], {"hit": 1}),
+    (faults.resets(), "before", [order(fault="reset_before")], {"hit": 1}),
+    (faults.resets(), "after", [order(fault="reset_after", executed=True)], {"hit": 1, "executed": 1}),
+    (
+        faults.latency(jitter_ms=500),
+        "spikes",
+        [read(fault="latency", after_ns=ms(1_500))],
+        {"delayed": 1, "longest_ms": 1_500},
+    ),
+    (
+        faults.tenants(),
+        "weight",
+        [ended("tenant", weight=900), weight(1_200, others=900)],
+        {"weight": 900, "shared_windows": 1, "felt": 1},
+    ),
+    (
+        faults.tenants(),
+        "orders",
+        [ended("tenant", orders=140), orders(150)],
+        {"orders": 140, "shared_windows": 1, "felt": 1},
+    ),
+    (faults.lower_limits(), "lower-limits", [weight(600, 1_200)], {"counted": 1, "felt": 1, "highest_percent": 50}),
+    (faults.lower_limits(), "lower-limits", [orders(75, 150)], {"counted": 1, "felt": 1, "highest_percent": 50}),
+    (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), read()], {"answers": 3, "charged": 1}),
+    (faults.thin_book(), "thin-book", [ended("thin_book", fills=2)], {"fills": 2}),
+    (faults.slippage(), "slippage", [ended("price_move", fills=2)], {"fills": 2}),
+    (faults.streams(), "disconnect", [ended("stream_disconnect", streams=1)], {"streams": 1}),
+    (faults.streams(), "expiry", [ended("listen_key_expiry", streams=1)], {"streams": 1}),
+]
+PROVED = [pytest.param(*case, id=f"{case[0].name}-{case[1]}-{number}") for number, case in enumerate(PROOF)]
+
+
+def judge(fault, mode, seen, *, time_ns=WITHIN, actor="binance"):
+    """The evidence of a fault from 10 to 20 s, if this was seen at that time."""
+    header = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "full", "sim", 7, {}, [])
+    limits = Observation(0, actor, 1, "exchange", BEFORE)
+    lowered = Observation(START, actor, 1, "exchange", HALVED)
+    began = FaultBegan(START, "harness", 1, 0, fault.name, mode, fault.on)
+    observed = [Observation(time_ns, actor, 1, name, fields) for name, fields in seen]
+    history = History.of([header, limits, began, lowered, *observed, FaultHealed(END, "harness", 1, 0)])
+    return fault.evidence(history, fault_windows(history)[0])
+
+
+@pytest.mark.parametrize(("fault", "mode", "seen", "counts"), PROVED)
+def test_what_the_exchange_recorded_proves_it(fault, mode, seen, counts):
+    """Within the fault, the instant of its healing included; a fault that was held back is judged by the same rule."""
+    for which in (fault, WithoutEffect(fault)):
+        evidence = judge(which, mode, seen)
+        assert (evidence.bit, dict(evidence.counts)) == (True, counts)
+    if fault.name != "binance.ban":
+        assert judge(fault, mode, seen, time_ns=END).bit
+        assert judge(fault, mode, seen, time_ns=START).bit
+
+
+@pytest.mark.parametrize(("fault", "mode", "seen", "counts"), PROVED)
+def test_nothing_else_proves_it(fault, mode, seen, counts):
+    """Not what was before or after, nor at another exchange, nor requests that no fault hit, nor half of the proof."""
+    assert not judge(fault, mode, seen, time_ns=START - 1).bit
+    assert not judge(fault, mode, seen, time_ns=END + 1).bit
+    assert not judge(fault, mode, seen, actor="other").bit
+    unhurt = [
+        (name, {key: value for key, value in fields.items() if key not in {"fault", "limit", "counts"}})
+        for name, fields in seen
+        if name != "exchange_fault"
+    ]
+    assert not judge(fault, mode, unhurt).bit
+    for left_out in range(len(seen)):
+        assert not judge(fault, mode, [*seen[:left_out], *seen[left_out + 1 :]]).bit
+
+
+@pytest.mark.parametrize(
+    ("fault", "mode", "seen"),
+    [
+        (faults.storm(), "short", [read(fault="too_many_requests", status=418, code=-1003)]),
+        (faults.ban(), "first", [imposed(earned=True), read(fault="ban", status=418)]),
+        (faults.ban(), "escalating", [imposed(), read(fault="ban", status=418)]),
+        (faults.ban(), "first", [imposed(until_ns=seconds(11)), read(fault="ban", status=418)]),
+        (faults.order_storm(), "at-400", [order(fault="too_many_orders", status=429, code=-1015)]),
+        (faults.unavailable(), "A-executed", [order(**UNKNOWN)]),
+        (faults.unavailable(), "A-not-executed", [order(**UNKNOWN, executed=True)]),
+        (faults.unavailable(), "A-not-executed", [read(**UNKNOWN)]),
+        (faults.rejects(), "-2019", [order(fault="reject", code=-4116)]),
+        (faults.timeouts(), "before", [order(fault="silent_before", after_ns=5)]),
+        (faults.timeouts(), "after", [order(fault="silent_after", after_ns=-1)]),
+        (faults.resets(), "after", [order(fault="reset_after")]),
+        (faults.latency(), "all", [read(fault="latency", after_ns=ms(1_999))]),
+        (faults.latency(), "all", [read(fault="latency", after_ns=-1)]),
+        (faults.tenants(), "weight", [ended("tenant", weight=900), weight(1_199, others=900)]),
+        (faults.tenants(), "weight", [ended("tenant", weight=900), weight(2_000)]),
+        (faults.tenants(), "weight", [ended("tenant"), weight(2_000, others=900)]),
+        (faults.tenants(), "orders", [ended("tenant", orders=140), orders(149)]),
+        (faults.lower_limits(), "lower-limits", [weight(599, 1_200)]),
+        (faults.lower_limits(), "lower-limits", [weight(2_400, 2_400)]),
+        (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), order()]),
+        (faults.thin_book(), "thin-book", [ended("thin_book"), ended("price_move", fills=2)]),
+    ],
+)
+def test_half_of_a_bite_is_none(fault, mode, seen):
+    """Hit otherwise than the mode says, by another ban, too early, or without ever coming near a limit."""
+    assert not judge(fault, mode, seen).bit
+
+
+def test_a_fault_never_healed_is_judged_to_the_end():
+    """A run that was cut short still has its evidence."""
+    fault = faults.firewall()
+    header = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "full", "sim", 7, {}, [])
+    began = FaultBegan(START, "harness", 1, 0, fault.name, "firewall", fault.on)
+    hit = Observation(seconds(99), "binance", 1, *read(fault="firewall", status=403))
+    history = History.of([header, began, hit])
+    assert fault.evidence(history, fault_windows(history)[0]).bit
