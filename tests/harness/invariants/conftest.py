@@ -88,6 +88,92 @@ class Run:
         return History.of([*self.events, RunEnded(seconds(time), "harness", 1, None, len(self.events))])
 
 
+class ExchangeRun(Run):
+    """A run with an exchange in it, whose windows are of 10 s and begin at 0, and a host `trader`."""
+
+    def __init__(self, world="sim"):
+        super().__init__()
+        self.events[0] = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "full", world, 7, {}, [])
+        self._order = 0
+        self.limits(0)
+
+    def _see(self, name, time, value):
+        kept = {field: one for field, one in value.items() if one or field == "status"}
+        self.events.append(Observation(seconds(time), "binance", 1, name, kept))
+        return self
+
+    def limits(self, time, weight=100, orders=10):
+        """What the exchange allows from then on."""
+        limits = {"futures": [["REQUEST_WEIGHT", 10_000, weight], ["ORDERS", 10_000, orders]]}
+        return self._see("exchange", time, {"limits": limits, "strikes": 10, "wall_ms": round(1_000 * time)})
+
+    def ask(self, time, used=0, weight=0, status=200, wait=0, scope="ip", limit=100, window=10, **fields):
+        """A GET, or whatever `fields` make of it; told to wait for `wait` seconds."""
+        value = {
+            "method": "GET",
+            "path": "/fapi/v1/depth",
+            "market": "futures",
+            "status": status,
+            "weight": weight,
+            "used": used,
+            "limit": limit,
+            "window_ms": 1_000 * window,
+            "wait_ns": seconds(wait),
+            "scope": scope if wait else "",
+        }
+        return self._see("request", time, value | fields)
+
+    def order(self, time, symbol="BTCUSDT", quantity="1", fills=(), side="BUY", **fields):
+        """A POST of an order, and its fills as (quantity, price)."""
+        self._order += 1
+        order = {"symbol": symbol, "side": side, "order_id": self._order, "client_id": f"c{self._order}"}
+        value = {"method": "POST", "path": "/fapi/v1/order", "quantity": quantity, "executed": bool(fills), "limit": 0}
+        self.ask(time, **(value | order | fields))
+        for taken, price in fills:
+            self._see("fill", time, {**order, "price": price, "quantity": taken, "trade_id": 1})
+        return self
+
+    def ban(self, time, until, *, earned=True, strikes=10):
+        """A ban of the IP."""
+        length = seconds(until - time)
+        value = {"ip": "x", "length_ns": length, "until_ns": seconds(until), "earned": earned, "strikes": strikes}
+        return self._see("ban", time, value)
+
+    def do(self, name, start, end=None, outcome="ok", deadline=5, **fields):
+        """An operation of the trader."""
+        value = {"key": f"{name}-{start}", "deadline_ns": seconds(deadline)} | fields
+        return self.call(name, start, end, outcome, value, actor="trader")
+
+    def execute(self, key, start, end=None, outcome="ok", report=None, deadline=5, incarnation=1, **fields):
+        """An intent to buy 10 at 100, within 50 bps; `report` is (status, filled, missing, reason)."""
+        value = {"key": key, "symbol": "BTCUSDT", "side": "BUY", "quantity": "10", "decision_price": "100"}
+        value |= {"limit_bps": 50, "reduce_only": False, "deadline_ns": seconds(deadline)} | fields
+        result = None if report is None else self._report(*report)
+        return self.call("execute", start, end, outcome, value, result, actor="trader", incarnation=incarnation)
+
+    def reconciled(self, time, **reports):
+        """What the target found out about these intents."""
+        value = {"intents": {key: self._report(*report) for key, report in reports.items()}}
+        self.events.append(Observation(seconds(time), "trader", 1, "reconciled", value))
+        return self
+
+    @staticmethod
+    def _report(status, filled, missing, reason=""):
+        return {"status": status, "filled": filled, "missing": missing, "reason": reason, "attempts": 1}
+
+
+@pytest.fixture
+def market():
+    """An empty run with an exchange."""
+    return ExchangeRun()
+
+
+@pytest.fixture(scope="session")
+def new_market():
+    """The builder itself."""
+    return ExchangeRun
+
+
 @pytest.fixture(scope="session")
 def new_run():
     """The builder itself, so that property tests can make many."""

@@ -1,0 +1,243 @@
+"""Every request of a caller is answered in time, and what lowers risk does not wait behind what raises it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from harness.history.history import History
+from harness.history.query import OperationRecord, fault_windows, lifetimes, operations
+from harness.invariants.base import none_of
+from harness.invariants.exchange_record import margin_ns, merged, overlap_ns, read_exchange
+from harness.invariants.findings import Moment, at, counted, finding
+from harness.units import human, ms, seconds
+from harness.verdict import Finding, InvariantResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllAnswered:
+    """Each operation ends well or in a typed error, no later than `grace` after its deadline.
+
+    An operation's `deadline_ns` is how long its caller would wait. Not judged: one whose host died or stood still, or
+    whose run ended, before it was due. Observed: offending operations. Checked: operations judged.
+    """
+
+    id: str
+    name: str
+    statement: str
+    operations: tuple[str, ...]
+    grace_ns: int
+    real_grace_ns: int
+    needs_end: bool = True
+
+    def judge(self, history: History) -> InvariantResult:
+        """Judge each operation by its end, or by how long it had time for one."""
+        grace = margin_ns(history, self.grace_ns, self.real_grace_ns)
+        checked = 0
+        offences: list[_Unanswered] = []
+        for record in _operations(history, self.operations):
+            due_ns = record.start_ns + int(record.value["deadline_ns"]) + grace
+            if record.end_ns is None and _gone_ns(history, record) <= due_ns:
+                continue
+            if _froze(history, record):
+                continue
+            checked += 1
+            if what := _what_is_wrong(record, due_ns):
+                offences.append(_Unanswered(record, due_ns, what))
+        return none_of(
+            self,
+            offences,
+            checked=checked,
+            unit="operations",
+            explain=lambda: self._explain(history, offences),
+        )
+
+    def _explain(self, history: History, offences: Sequence["_Unanswered"]) -> Finding:
+        first = offences[0]
+        sentence = (
+            f"{counted(len(offences), 'operation')} without a typed answer by the deadline (limit 0): "
+            f"{_label(first.record)} {first.what}"
+        )
+        return finding(
+            history,
+            sentence,
+            offences,
+            label=lambda one: at(_label(one.record), one.record.start_ns),
+            moments=_Unanswered.moments,
+            badness=lambda one: (one.record.end_ns or history.end_ns) - one.due_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Unanswered:
+    record: OperationRecord
+    due_ns: int
+    what: str
+
+    def moments(self) -> Iterator[Moment]:
+        yield from _moments(self.record, self.what)
+        yield Moment(self.due_ns, "harness", "an answer was due", _label(self.record))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskFirst:
+    """A cancel, and an order that only reduces, takes at most `limit` plus `margin`, waits that were told aside.
+
+    Not counted is time in which the IP was told to wait or was banned, and in which a fault of `excused` held: one that
+    makes every request slow or futile, so that no priority could help. An order that reduces needs an order's slot, so
+    for it (not for a cancel) a wait for orders is not counted either. Observed: offences. Checked: operations.
+    """
+
+    id: str
+    name: str
+    statement: str
+    limit_ns: int
+    margin_ns: int
+    real_margin_ns: int
+    excused: tuple[str, ...]
+    exchange: str = "binance"
+    needs_end: bool = False
+
+    def judge(self, history: History) -> InvariantResult:
+        """Judge each by how long it took, less what is not counted."""
+        limit = self.limit_ns + margin_ns(history, self.margin_ns, self.real_margin_ns)
+        record = read_exchange(history, self.exchange)
+        faults = [
+            (one.start_ns, None if one.end_ns is None else one.end_ns + self.margin_ns)
+            for one in fault_windows(history)
+            if any(fnmatchcase(one.name, pattern) for pattern in self.excused)
+        ]
+        bans = [(ban.time_ns, ban.until_ns) for ban in record.bans]
+        told = {scope: [(wait.start_ns, wait.end_ns) for wait in record.waits(scope)] for scope in ("ip", "orders")}
+        barred = merged([*faults, *bans, *told["ip"]], history.end_ns)
+        no_slot = merged([*faults, *bans, *told["ip"], *told["orders"]], history.end_ns)
+        checked = 0
+        late: list[_Late] = []
+        for one in _operations(history, ("cancel", "execute")):
+            if one.name == "execute" and not one.value.get("reduce_only"):
+                continue
+            end_ns = _gone_ns(history, one) if one.end_ns is None else one.end_ns
+            if _froze(history, one):
+                continue
+            lost_ns = overlap_ns(barred if one.name == "cancel" else no_slot, one.start_ns, end_ns)
+            waited_ns = end_ns - one.start_ns - lost_ns
+            if one.end_ns is None and waited_ns <= limit:
+                continue
+            checked += 1
+            if waited_ns > limit:
+                late.append(_Late(one, waited_ns))
+        return none_of(
+            self,
+            late,
+            checked=checked,
+            unit="operations",
+            reason="" if checked else "nothing was cancelled or reduced",
+            explain=lambda: self._explain(history, late),
+        )
+
+    def _explain(self, history: History, late: Sequence["_Late"]) -> Finding:
+        worst = max(late, key=lambda one: one.waited_ns)
+        sentence = (
+            f"{counted(len(late), 'risk-lowering operation')} took more than {human(self.limit_ns)}: "
+            f"{worst.record.name} {_label(worst.record)} took {human(worst.waited_ns)} beside the waits that were told"
+        )
+        return finding(
+            history,
+            sentence,
+            late,
+            label=lambda one: at(_label(one.record), one.record.start_ns),
+            moments=lambda one: _moments(one.record, f"took {human(one.waited_ns)}"),
+            badness=lambda one: one.waited_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    record: OperationRecord
+    waited_ns: int
+
+
+def _operations(history: History, names: Sequence[str]) -> list[OperationRecord]:
+    """Return the operations of these names in the order of their invocation."""
+    return sorted((one for name in names for one in operations(history, name)), key=lambda one: one.start_at)
+
+
+def _what_is_wrong(record: OperationRecord, due_ns: int) -> str:
+    """Return what makes its answer none, or an empty string."""
+    if record.end_ns is None:
+        return "never ended"
+    if record.outcome == "info":
+        return f"ended in an error without a reason: {record.error}"
+    if record.outcome == "fail" and not (record.error or "").strip():
+        return "failed without saying why"
+    if record.end_ns > due_ns:
+        return f"ended {human(record.end_ns - due_ns)} late"
+    return ""
+
+
+def _gone_ns(history: History, record: OperationRecord) -> int:
+    """Return when its host ended, or the run did."""
+    ends = [
+        life.end_ns
+        for life in lifetimes(history)
+        if (life.name, life.incarnation) == (record.actor, record.incarnation) and life.end_ns is not None
+    ]
+    return min(ends, default=history.end_ns)
+
+
+def _froze(history: History, record: OperationRecord) -> bool:
+    """Whether its host stood still while it was in flight."""
+    end_ns = history.end_ns if record.end_ns is None else record.end_ns
+    return any(
+        since_ns <= end_ns and (until_ns is None or record.start_ns < until_ns)
+        for life in lifetimes(history)
+        if (life.name, life.incarnation) == (record.actor, record.incarnation)
+        for since_ns, until_ns in life.frozen
+    )
+
+
+def _label(record: OperationRecord) -> str:
+    return str(record.value.get("key", f"{record.name} {record.op}"))
+
+
+def _moments(record: OperationRecord, what: str) -> Iterator[Moment]:
+    yield Moment(record.start_ns, record.actor, f"{record.name} began", _label(record), offending=record.end_ns is None)
+    if record.end_ns is not None:
+        text = f"{record.name} {record.outcome}: {what}"
+        yield Moment(record.end_ns, record.actor, text, _label(record), offending=True)
+
+
+def all_answered(
+    *operations: str,
+    grace_ns: int = ms(100),
+    real_grace_ns: int = seconds(1),
+    id: str = "RL4",  # noqa: A002 - the word of PATCHES.md
+) -> AllAnswered:
+    """Declare that these operations (by default all of a trader's) end in time, well or in a typed error."""
+    return AllAnswered(
+        id=id,
+        name="all-answered",
+        statement="every request ends in success or a typed error before its deadline",
+        operations=operations or ("read", "execute", "place", "cancel"),
+        grace_ns=grace_ns,
+        real_grace_ns=real_grace_ns,
+    )
+
+
+def risk_first(
+    limit_ns: int = seconds(1),
+    *,
+    excused: tuple[str, ...],
+    margin_ns: int = ms(100),
+    real_margin_ns: int = seconds(1),
+    id: str = "RL7",  # noqa: A002
+) -> RiskFirst:
+    """Declare how long what lowers risk may take; `excused` are patterns of faults that no priority could help."""
+    return RiskFirst(
+        id=id,
+        name="risk-first",
+        statement=f"a cancel or reduce-only order waits at most {human(limit_ns)} unless the IP is banned",
+        limit_ns=limit_ns,
+        margin_ns=margin_ns,
+        real_margin_ns=real_margin_ns,
+        excused=excused,
+    )
