@@ -84,7 +84,7 @@ class Recovers:
 
     def _best(self, ends: Sequence[int], from_ns: int, until_ns: int) -> float:
         """Return the highest rate, per second, of any stretch that begins in that time."""
-        starts = [from_ns, *ends[bisect_left(ends, from_ns) : bisect_right(ends, until_ns)]]
+        starts = [from_ns, *ends[bisect_left(ends, from_ns) : bisect_right(ends, until_ns)], until_ns]
         most = max(bisect_left(ends, start + self.stretch_ns) - bisect_left(ends, start) for start in starts)
         return most / as_seconds(self.stretch_ns)
 

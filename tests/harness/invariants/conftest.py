@@ -105,7 +105,9 @@ class ExchangeRun(Run):
     def limits(self, time, weight=100, orders=10):
         """What the exchange allows from then on."""
         limits = {"futures": [["REQUEST_WEIGHT", 10_000, weight], ["ORDERS", 10_000, orders]]}
-        return self._see("exchange", time, {"limits": limits, "strikes": 10, "wall_ms": round(1_000 * time)})
+        return self._see(
+            "exchange", time, {"limits": limits, "strikes": 10, "wall_ms": 1_700_000_000_000 + round(1_000 * time)}
+        )
 
     def ask(self, time, used=0, weight=0, status=200, wait=0, scope="ip", limit=100, window=10, **fields):
         """A GET, or whatever `fields` make of it; told to wait for `wait` seconds."""
@@ -145,7 +147,8 @@ class ExchangeRun(Run):
         return self.call(name, start, end, outcome, value, actor="trader")
 
     def execute(self, key, start, end=None, outcome="ok", report=None, deadline=5, incarnation=1, **fields):
-        """An intent to buy 10 at 100, within 50 bps; `report` is (status, filled, missing, reason)."""
+        """An intent to buy 10 at 100, within 50 bps; `report` is (status, filled, missing, reason), or it failed."""
+        outcome = "fail" if report is None and outcome == "ok" else outcome
         value = {"key": key, "symbol": "BTCUSDT", "side": "BUY", "quantity": "10", "decision_price": "100"}
         value |= {"limit_bps": 50, "reduce_only": False, "deadline_ns": seconds(deadline)} | fields
         result = None if report is None else self._report(*report)
