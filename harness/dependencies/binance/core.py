@@ -7,6 +7,7 @@ closed every second, listen keys that run out, or other tenants' load.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
 
 from harness.dependencies.binance.arms import Arm
@@ -38,6 +39,12 @@ class Core(Protocol):
 
     def ledger(self) -> dict[str, Any]:
         """Return all the truth there is, as plain JSON values."""
+
+    def refill(self, symbol: str, now_ns: int, wall_ms: int) -> None:
+        """Bring back all depth of that symbol's book. Raises `WorldError` for an unknown symbol."""
+
+    def set_price(self, symbol: str, price: Decimal, now_ns: int, wall_ms: int) -> None:
+        """Move the middle of that symbol's book there. Raises `WorldError` for an unknown symbol, or no price."""
 
     def stream_opened(self, session: str, path: str, query: str, now_ns: int, wall_ms: int) -> bool:
         """A WebSocket was asked for at that path; return whether there is such a stream (else: 404)."""
