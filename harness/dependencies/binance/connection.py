@@ -1,4 +1,4 @@
-"""One client's connection: HTTP/1.1 over `asyncio.Protocol` and httptools' parser, on any event loop.
+"""One client's connection: HTTP/1.1 over `asyncio.Protocol`, on any event loop.
 
 Requests of one connection are served one after the other, in order, as by a real server: what a client pipelines waits
 until the answer before it is out, however late that is. Nobody else waits. A connection holds a bounded number of
@@ -13,27 +13,21 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-import httptools
-
 from harness.dependencies.binance import http_answers
+from harness.dependencies.binance.http_requests import Incoming, RequestParser
 from harness.dependencies.binance.wire import Answer, Reaction, Request, Reset, Silence
 from harness.units import SECOND
 
 if TYPE_CHECKING:
     from harness.dependencies.binance.stream_session import StreamSession
 
-HEAD_BYTES_MAX: Final = 16 * 1024
-URL_BYTES_MAX: Final = 8 * 1024
-BODY_BYTES_MAX: Final = 1024 * 1024
 WAITING_MAX: Final = 64
 """Requests that one connection may have waiting; it is not read from until there are fewer."""
 IDLE_S_MAX: Final = 75.0
 _LINGER_S: Final = 2.0
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
-_VERSIONS: Final = frozenset(("1.0", "1.1"))
 
 
 class Owner(Protocol):
@@ -58,49 +52,22 @@ class Owner(Protocol):
         """Return the exchange's clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One request and how it wants to be answered; or one that was refused as it came."""
-
-    request: Request | None
-    refusal: Answer | None
-    keep_alive: bool
-    is_http10: bool = False
-
-
-class _RefusedError(Exception):
-    """Raised inside the parser's callbacks to make it stop."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
 class Connection(asyncio.Protocol):
-    """A client's connection, and the callbacks of its parser."""
+    """A client's connection."""
 
     __slots__ = (
-        "_body",
-        "_body_bytes",
         "_busy",
         "_continue_owed",
         "_deaf",
         "_ended",
         "_full",
-        "_head_bytes",
-        "_headers",
         "_heard_s",
-        "_in_head",
-        "_keep_alive",
         "_loop",
         "_owner",
         "_parser",
         "_paused",
-        "_refused",
         "_session",
         "_timer",
-        "_upgrade",
-        "_url",
-        "_version",
         "_waiting",
         "_watch",
         "peer",
@@ -108,31 +75,22 @@ class Connection(asyncio.Protocol):
     )
 
     transport: asyncio.Transport
+    _parser: RequestParser
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
-        self._waiting: deque[_Turn] = deque()
+        self._waiting: deque[Incoming] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._session: StreamSession | None = None
-        self._upgrade: Request | None = None
-        self._refused = 0
         self._heard_s = 0.0
         self._busy = False  # an answer is being waited for, or none will ever come
         self._full = False  # the client does not read
         self._paused = False  # we do not read
         self._deaf = False  # what still comes is thrown away
         self._ended = False  # the client sends nothing more
-        self._in_head = False
         self._continue_owed = False
-        self._head_bytes = 0
-        self._url = b""
-        self._version = ""
-        self._headers: dict[str, str] = {}
-        self._body = b""
-        self._body_bytes = 0
         self.peer = ""
 
     # --- the transport's callbacks ------------------------------------------------------------------------------
@@ -143,6 +101,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         name = transport.get_extra_info("peername")
         self.peer = name[0] if isinstance(name, tuple) else ""
+        self._parser = RequestParser(self._owner.address_of(self.peer), self._take, self._ask)
         self._heard_s = self._loop.time()
         self._watch = self._loop.call_later(IDLE_S_MAX, self._check_idle)
         self._owner.opened(self)
@@ -155,22 +114,9 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._heard_s = self._loop.time()
-        while data:
-            try:
-                self._parser.feed_data(data)
-                break
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-                if self._upgrade is not None:
-                    self._become_stream(self._upgrade, data)
-                    return
-            except httptools.HttpParserError:
-                self._refuse(self._refused or 400)
-                return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse(431)
+        rest = self._parser.feed(data)
+        if self._parser.upgrade is not None:
+            self._become_stream(self._parser.upgrade, rest)
 
     def eof_received(self) -> bool:
         """The client sends nothing more; it still gets what it is owed."""
@@ -207,86 +153,26 @@ class Connection(asyncio.Protocol):
             session.lost()
         self._owner.lost(self)
 
-    # --- the parser's callbacks ---------------------------------------------------------------------------------
+    # --- what the parser tells ----------------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._in_head = True
-        self._head_bytes = 0
-        self._url = self._body = b""
-        self._body_bytes = 0
-        self._headers = {}
-
-    def on_url(self, url: bytes) -> None:
-        """(A part of) its target."""
-        self._url = self._url + url if self._url else url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; what trails a chunked body is ignored."""
-        if self._in_head:
-            key = name.decode("latin-1").lower()
-            headers = self._headers
-            text = value.decode("latin-1")
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-
-    def on_headers_complete(self) -> None:
-        """Decide whether its body is welcome."""
-        self._in_head = False
-        headers = self._headers
-        if len(self._url) > URL_BYTES_MAX:
-            self._stop(414)
-        if sum(map(len, headers)) + sum(map(len, headers.values())) > HEAD_BYTES_MAX:
-            self._stop(431)
-        self._version = version = self._parser.get_http_version()
-        if version not in _VERSIONS:
-            self._stop(505)
-        if int(headers.get("content-length") or 0) > BODY_BYTES_MAX:
-            self._stop(413)
-        if headers.get("expect", "").lower() == "100-continue" and version == "1.1":
-            self._continue_owed = True
-            self._continue()
-
-    def on_body(self, body: bytes) -> None:
-        """(A part of) its body."""
-        self._body_bytes += len(body)
-        if self._body_bytes > BODY_BYTES_MAX:
-            self._stop(413)
-        self._body = self._body + body if self._body else body
-
-    def on_message_complete(self) -> None:
-        """A request is complete: serve it, or let it wait for its turn."""
+    def _take(self, turn: Incoming) -> None:
+        """Serve what came, or let it wait for its turn."""
         if self._deaf:
             return
         self._continue_owed = False
-        parser = self._parser
-        method = parser.get_method().decode("latin-1")
-        path, _, query = self._url.partition(b"?")
-        if not path.startswith(b"/"):
-            path = _path_of(path)
-        request = Request(
-            method=method,
-            path=path.decode("latin-1"),
-            query=query,
-            headers=self._headers,
-            body=self._body,
-            ip=self._owner.address_of(self.peer),
-        )
-        if method == "CONNECT":
-            self._stop(405)
-        if "upgrade" in self._headers and self._headers["upgrade"].lower() == "websocket" and parser.should_upgrade():
-            self._upgrade = request
-            return
-        keep_alive = parser.should_keep_alive()
-        turn = _Turn(request, None, keep_alive, is_http10=self._version == "1.0")
+        if turn.refused:
+            self._deaf = True
         if self._busy or self._full or self._waiting:
             self._waiting.append(turn)
             self._regulate()
         else:
             self._serve(turn)
 
-    def _stop(self, status: int) -> None:
-        self._refused = status
-        raise _RefusedError(status)
+    def _ask(self) -> None:
+        """The client waits to be asked for its body."""
+        if not self._deaf:
+            self._continue_owed = True
+            self._continue()
 
     # --- serving ------------------------------------------------------------------------------------------------
 
@@ -299,10 +185,9 @@ class Connection(asyncio.Protocol):
         if self._ended and not self._waiting and not self._busy:
             self.transport.close()
 
-    def _serve(self, turn: _Turn) -> None:
+    def _serve(self, turn: Incoming) -> None:
         if turn.request is None:
-            assert turn.refusal is not None
-            self._say(turn, turn.refusal)
+            self._say(turn, http_answers.refusal(turn.refused))
             return
         reaction = self._owner.react(turn.request, self.peer)
         if isinstance(reaction, Silence):
@@ -316,7 +201,7 @@ class Connection(asyncio.Protocol):
         else:
             self._say(turn, reaction)
 
-    def _late(self, turn: _Turn, reaction: Answer | Reset) -> None:
+    def _late(self, turn: Incoming, reaction: Answer | Reset) -> None:
         self._busy = False
         self._timer = None
         if isinstance(reaction, Reset):
@@ -325,7 +210,7 @@ class Connection(asyncio.Protocol):
             self._say(turn, reaction)
             self._work()
 
-    def _say(self, turn: _Turn, answer: Answer) -> None:
+    def _say(self, turn: Incoming, answer: Answer) -> None:
         data = http_answers.encode(
             answer,
             wall_s=self._owner.wall_s(),
@@ -343,12 +228,6 @@ class Connection(asyncio.Protocol):
             self._continue_owed = False
             self.transport.write(http_answers.CONTINUE)
 
-    def _refuse(self, status: int) -> None:
-        """What came is no request that is served: say so in its turn, and listen no more."""
-        self._deaf = True
-        self._waiting.append(_Turn(None, http_answers.refusal(status), keep_alive=False))
-        self._work()
-
     def _finish(self) -> None:
         """The last answer is out: close, once the client has stopped sending."""
         self._deaf = self._busy = True
@@ -362,11 +241,11 @@ class Connection(asyncio.Protocol):
 
     def _become_stream(self, request: Request, rest: bytes) -> None:
         if self._busy or self._waiting:
-            self._refuse(400)
+            self._take(Incoming(None, keep_alive=False, refused=400))
             return
         self._session = session = self._owner.upgrade(request, self)
         if session is None:
-            self._refuse(404)
+            self._take(Incoming(None, keep_alive=False, refused=404))
         elif rest:
             session.receive(rest)
 
@@ -407,12 +286,3 @@ class Connection(asyncio.Protocol):
         else:
             self._watch = None
             self.transport.close()
-
-
-def _path_of(target: bytes) -> bytes:
-    """Return the path of a target in absolute form, as proxies are sent; any other is as it is."""
-    _, scheme, rest = target.partition(b"://")
-    if not scheme:
-        return target
-    _, slash, path = rest.partition(b"/")
-    return slash + path or b"/"

@@ -177,7 +177,7 @@ class Served:
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let the loop run until that holds."""
         async with asyncio.timeout(PATIENCE_S):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 - any of many things may come to hold
                 await asyncio.sleep(0)
 
     async def end(self) -> None:

@@ -1,5 +1,6 @@
 """The control API: what it passes on, and how it refuses."""
 
+import contextlib
 import json
 from decimal import Decimal
 
@@ -163,9 +164,5 @@ json_values = st.recursive(
 @given(body=st.dictionaries(st.sampled_from([*Arm.__dataclass_fields__, "other"]), json_values, max_size=5))
 def test_any_json_is_an_arm_or_a_usage_error(body):
     """Nothing but `UsageError` comes out for JSON of any shape."""
-    try:
-        arm = parse_arm(body)
-    except UsageError as error:
-        assert str(error)
-    else:
-        assert arm.kind in KINDS
+    with contextlib.suppress(UsageError):
+        assert parse_arm(body).kind in KINDS

@@ -1,6 +1,7 @@
 """The HTTP server, with an exchange that does as it is told."""
 
 import asyncio
+import itertools
 import json
 import socket
 import struct
@@ -172,7 +173,7 @@ def test_how_bytes_are_cut_makes_no_difference(cuts, served_type):
         client = connection.Connection(served.server)
         client.connection_made(Transport())
         places = [0, *sorted(cuts), len(STREAM)]
-        for start, end in zip(places, places[1:], strict=False):
+        for start, end in itertools.pairwise(places):
             client.data_received(STREAM[start:end])
         client.connection_lost(None)
         assert client.transport.written.count(b"HTTP/1.1 200 OK") == 4
