@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: setup gate test lint format bench clients lock clean
+.PHONY: setup gate test lint format bench clients client-table lock clean
 
 setup: .venv/installed
 
@@ -41,6 +41,10 @@ bench: setup
 clients: setup
 	npm install --silent --no-audit --no-fund --prefix .cache/clients toxiproxy-node-client@4.1.0
 	$(BIN)/pytest -rs tests/contract/test_toxiproxy_clients.py tests/contract/test_toxiproxy_oracle.py
+
+# How ccxt and python-binance, as they come, behave in the scenario binance-storm, next to the reference.
+client-table: setup
+	$(BIN)/python tests/clients/table.py
 
 lock:
 	$(BIN)/uv lock

@@ -6,10 +6,9 @@ its calls and ask the exchange's ledger what became of each.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -25,43 +24,9 @@ import pytest
 from harness.dependencies.binance.settings import API_KEY, API_SECRET
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache/clients"
+build_environment = runpy.run_path(str(HERE / "environment.py"))["build"]
 READY_S_MAX = 20.0
 STEP_S_MAX = 30.0
-
-
-class EnvironmentNotBuiltError(Exception):
-    """A client's environment could not be built; these tests fail then, as skipping would hide it."""
-
-
-def build_environment(name: str) -> Path:
-    """Return the interpreter of the environment of requirements/`name`.txt; it is built once for all workers."""
-    requirements = HERE / f"requirements/{name}.txt"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    folder, stamp = CACHE / name, CACHE / f"{name}.built"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it, also if this process is killed
-        if not (stamp.is_file() and stamp.read_text() == wanted):
-            stamp.unlink(missing_ok=True)
-            _uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(folder))
-            arguments = ("pip", "install", "--quiet", "--python", str(folder), "--requirements", str(requirements))
-            try:
-                _uv(*arguments, "--system-certs")  # companies add their own certificates to the machine's
-            except EnvironmentNotBuiltError:
-                _uv(*arguments)
-            stamp.write_text(wanted)
-    return folder / "bin/python"
-
-
-def _uv(*arguments: str) -> None:
-    program = Path(sys.executable).parent / "uv"
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=100, check=False)
-    if done.returncode:
-        raise EnvironmentNotBuiltError(
-            f"`uv {' '.join(arguments)}` failed; the clients come from PyPI, or from what uv has cached of it:\n"
-            f"{done.stderr.strip()}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
