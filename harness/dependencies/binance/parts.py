@@ -1,7 +1,4 @@
-"""What the exchange is put together from, as it sees them: one venue a market, and the user streams of both.
-
-`market.venue.Venue` and `streams.UserStreams` are these; tests of the pipeline put smaller ones in.
-"""
+"""A market as the pipeline sees it; `market.venue.Venue` is one, tests of the pipeline put smaller ones in."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -11,7 +8,7 @@ from harness.dependencies.binance.market.venue import Outcome
 from harness.dependencies.binance.settings import Limit
 
 
-class Market(Protocol):
+class Venue(Protocol):
     """One market: symbols, books, orders, the account; see market/venue.py. All symbols are meant if none is given."""
 
     limits: tuple[Limit, ...]
@@ -33,31 +30,3 @@ class Market(Protocol):
 
     def ledger(self) -> dict[str, Any]:
         """Return all the truth there is, as plain JSON values."""
-
-
-class Streams(Protocol):
-    """Listen keys and sessions of both markets. Methods that close sessions return how many."""
-
-    lifetime_ms: int
-    """How long a listen key lives from now on, unless it is kept alive."""
-
-    def opened(self, session: str, path: str, query: str, wall_ms: int) -> bool:
-        """A WebSocket was asked for; return whether there is such a stream."""
-
-    def said(self, session: str, text: str, wall_ms: int) -> None:
-        """The client sent a text message."""
-
-    def closed(self, session: str, wall_ms: int) -> None:
-        """The socket is gone."""
-
-    def disconnect(self, wall_ms: int) -> int:
-        """Close all sessions; listen keys stay."""
-
-    def expire(self, wall_ms: int) -> int:
-        """Let all listen keys run out now: `listenKeyExpired`, then the close."""
-
-    def due_ms(self) -> int | None:
-        """Return when the next listen key runs out."""
-
-    def advance(self, wall_ms: int) -> int:
-        """Let go of the listen keys that ran out."""

@@ -71,7 +71,7 @@ _TABLE: Final = (
     ErrorBody(400, "Signature for this request is not valid.", -1022),
     # The request itself.
     ErrorBody(400, "Illegal characters found in parameter '{name}'; legal range is '{range}'.", -1100),
-    ErrorBody(400, "Duplicate values for parameter '{name}' found.", -1101),
+    ErrorBody(400, "Duplicate values for a parameter detected.", -1101),
     ErrorBody(400, "Mandatory parameter '{name}' was not sent, was empty/null, or malformed.", -1102),
     ErrorBody(400, "An unknown parameter was sent.", -1103),
     ErrorBody(400, "Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.", -1104),
@@ -142,6 +142,18 @@ BANNED: Final = ErrorBody(
     "Way too many requests; IP({ip}) banned until {until_ms}. Please use the websocket for live updates to avoid bans.",
     -1003,
 )
+TOO_MUCH_SPOT_WEIGHT: Final = ErrorBody(
+    429,
+    "Too much request weight used; current limit is {limit} request weight per {window}. "
+    "Please use WebSocket Streams for live updates to avoid polling the API.",
+    -1003,
+)
+BANNED_FROM_SPOT: Final = ErrorBody(
+    418,
+    "Way too much request weight used; IP banned until {until_ms}. "
+    "Please use WebSocket Streams for live updates to avoid bans.",
+    -1003,
+)
 AHEAD: Final = ErrorBody(400, "Timestamp for this request was 1000ms ahead of the server's time.", -1021)
 RECV_WINDOW_TOO_LONG: Final = ErrorBody(400, "recvWindow must be less than 60000.", -1131)
 DUPLICATE_SPOT_ORDER: Final = ErrorBody(400, "Duplicate order sent.", -2010)
@@ -173,6 +185,22 @@ UNAVAILABLE: Final[Mapping[str, ErrorBody]] = {
     "D": INTERNAL_ERROR,
 }
 """The four variants of 503, by the letters of the facts page. The outcome is unknown in A, and failed in the others."""
+
+EXAMPLE_FIELDS: Final[Mapping[str, object]] = {
+    "ip": "203.0.113.7",
+    "limit": 2400,
+    "window": "minute",
+    "until_ms": 4_133_404_800_000,
+    "filter": "LOT_SIZE",
+    "name": "symbol",
+    "range": "^[A-Z0-9-_.]{1,20}$",
+    "read": 4,
+    "sent": 5,
+    "notional": 5,
+    "path": "/fapi/v1/order",
+    "method": "PATCH",
+}
+"""Something for each field of the templates: for refusals that are armed, not caused."""
 
 
 class Reject(Exception):  # noqa: N818 - an answer of the exchange, no error of the emulator

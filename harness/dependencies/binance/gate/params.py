@@ -1,0 +1,137 @@
+"""A request's parameters and its signature, from the raw bytes.
+
+Parameters come in the query, in a form body, or in both; where both have one, the query wins (documented for spot).
+Twice in the same place is -1101. The signature is HMAC-SHA256 over query and body as they were sent, without the
+`signature` parameter itself: clients put it last, and where one does not, everything else is still covered.
+"""
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from harness.dependencies.binance.gate.errors import AHEAD, RECV_WINDOW_TOO_LONG, Reject
+from harness.dependencies.binance.wire import Request
+
+AHEAD_MS: Final = 1_000
+"""A timestamp must be less than this ahead of the exchange's clock."""
+RECV_WINDOW_MS: Final = 5_000
+RECV_WINDOW_MS_MAX: Final = 60_000
+PARAMETERS_MAX: Final = 256
+"""No endpoint takes as many; a bound on what one request may cost."""
+
+_INTEGER: Final = re.compile(r"[0-9]{1,19}\Z")
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
+_MICROSECONDS: Final = 10**15
+
+
+@dataclass(slots=True)
+class Params:
+    """What a request says. `values` lacks `signature`; `refusal` is what is wrong with it, to be raised in its turn.
+
+    The refusal waits because limits are counted first: a malformed request costs its weight, too.
+    """
+
+    values: dict[str, str]
+    payload: bytes
+    signature: str | None
+    refusal: Reject | None
+
+
+def parse(request: Request) -> Params:
+    """Take the raw query and body apart; never raises."""
+    values: dict[str, str] = {}
+    query, body = request.query, request.body
+    made = Params(values, query, None, None)
+    if body and not request.headers.get("content-type", "").startswith("application/json"):
+        query_payload = _add(query, made, {}) if query else b""
+        made.payload = query_payload + _add(body, made, dict(values))
+    elif query:
+        made.payload = _add(query, made, {}) + body
+    else:
+        made.payload = body
+    made.signature = values.pop("signature", None)
+    if made.refusal is None and "" in values.values():
+        made.refusal = Reject(-1105, name=next(name for name, value in values.items() if not value))
+    return made
+
+
+def _add(raw: bytes, made: Params, earlier: Mapping[str, str]) -> bytes:
+    """Add the parameters of `raw` that are not in `earlier`; return `raw` without the signature."""
+    values = made.values
+    seen: set[str] = set()
+    pairs = raw.split(b"&", PARAMETERS_MAX + 1)
+    if len(pairs) > PARAMETERS_MAX:
+        made.refusal = made.refusal or Reject(-1101, "Too many parameters sent for this endpoint.")
+        return raw
+    for pair in pairs:
+        if not pair:
+            continue
+        name_raw, _, value_raw = pair.partition(b"=")
+        name, value = _decode(name_raw), _decode(value_raw)
+        if name in seen:
+            made.refusal = made.refusal or Reject(-1101)
+            continue
+        seen.add(name)
+        if name not in earlier:
+            values[name] = value
+    if "signature" not in seen:
+        return raw
+    head, mark, last = raw.rpartition(b"&signature=")
+    if mark and b"&" not in last:
+        return head
+    return b"&".join([pair for pair in pairs if pair.partition(b"=")[0] != b"signature"])
+
+
+def _decode(raw: bytes) -> str:
+    if b"%" in raw or b"+" in raw:
+        raw = unquote_to_bytes(raw.replace(b"+", b" "))
+    return raw.decode("utf-8", "replace")
+
+
+def authenticate(
+    params: Params, headers: Mapping[str, str], wall_ms: int, *, key: str, secret: bytes, signed: bool
+) -> None:
+    """Check the API key and, if `signed`, signature and timestamp, in that order.
+
+    Raises `Reject`: -2014 and -2015 for the key, -1102 for what is missing, -1022, -1021, -1100 and -1131.
+    """
+    given = headers.get("x-mbx-apikey", "")
+    if given != key:
+        raise Reject(-2015 if _KEY.match(given) else -2014)
+    if not signed:
+        return
+    signature = params.signature
+    timestamp = params.values.get("timestamp")
+    if timestamp is None:
+        raise Reject(-1102, name="timestamp")
+    if not signature:
+        raise Reject(-1102, name="signature")
+    expected = hmac.digest(secret, params.payload, "sha256").hex().encode()
+    if not hmac.compare_digest(expected, signature.lower().encode()):
+        raise Reject(-1022)
+    check_time(timestamp, params.values.get("recvWindow"), wall_ms)
+
+
+def check_time(timestamp: str, recv_window: str | None, wall_ms: int) -> None:
+    """Apply the timestamp rule: `ts < server + 1000 and server - ts <= recvWindow`."""
+    window_ms = RECV_WINDOW_MS
+    if recv_window is not None:
+        window_ms = _integer("recvWindow", recv_window)
+        if window_ms > RECV_WINDOW_MS_MAX:
+            raise Reject.of(RECV_WINDOW_TOO_LONG)
+    sent_ms = _integer("timestamp", timestamp)
+    if sent_ms >= _MICROSECONDS:  # spot takes microseconds as well
+        sent_ms //= 1_000
+    if sent_ms >= wall_ms + AHEAD_MS:
+        raise Reject.of(AHEAD)
+    if wall_ms - sent_ms > window_ms:
+        raise Reject(-1021)
+
+
+def _integer(name: str, text: str) -> int:
+    if not _INTEGER.match(text):
+        raise Reject(-1100, name=name, range="^[0-9]{1,20}$")
+    return int(text)
