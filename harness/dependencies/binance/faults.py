@@ -36,7 +36,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from harness.dependencies.binance.arms import Arm, Kind
-from harness.dependencies.binance.proof import Bans, Crowded, Delayed, Ended, Headerless, Hit, Lowered
+from harness.dependencies.binance.proof import Bans, Crowded, CrowdedOrders, Delayed, Ended, Headerless, Hit, Lowered
 from harness.dependencies.binance.settings import FUTURES_LIMITS, Limit
 from harness.dependencies.binance.ways import Armed, Escalating, ExchangeFault, Way
 from harness.units import ms
@@ -224,13 +224,11 @@ def tenants(
 
     It bit if a request found `felt_from` of a limit in use, theirs included.
     """
-    rates = {
-        "weight": {"weight_per_s": share * _rate(limits, "REQUEST_WEIGHT"), "orders_per_s": 0.0},
-        "orders": {"weight_per_s": 0.0, "orders_per_s": share * _rate(limits, "ORDERS")},
-    }
+    weight = {"weight_per_s": share * _rate(limits, "REQUEST_WEIGHT"), "orders_per_s": 0.0}
+    orders = {"weight_per_s": 0.0, "orders_per_s": share * _rate(limits, "ORDERS")}
     how = {
-        name: Armed((Arm(kind="tenant", options=options),), Crowded(felt_from=felt_from))
-        for name, options in rates.items()
+        "weight": Armed((Arm(kind="tenant", options=weight),), Crowded(felt_from=felt_from)),
+        "orders": Armed((Arm(kind="tenant", options=orders),), CrowdedOrders(felt_from=felt_from)),
     }
     return _fault("tenants", on, how, modes)
 

@@ -155,20 +155,42 @@ class Bans:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowded:
-    """Other tenants used the limits, and a request of ours found `felt_from` of one in use, theirs included."""
+    """Others used the weight of the IP, and a request found `felt_from` of it in use, theirs included."""
 
     felt_from: float
 
     def __call__(self, seen: Seen) -> Evidence:
         """Count what they used, and the requests that felt it."""
-        weight, orders = seen.total("tenant", "weight"), seen.total("tenant", "orders")
-        shared = [request for request in seen.requests if (weight and request.get("others")) or orders]
-        felt = sum(
-            (bool(weight and request.get("others")) and _share_of_weight(request) >= self.felt_from)
-            or (orders > 0 and _share_of_orders(request) >= self.felt_from)
-            for request in shared
-        )
-        return _evidence(felt > 0, weight=weight, orders=orders, shared_windows=len(shared), felt=felt)
+        weight = seen.total("tenant", "weight")
+        shared = [request for request in seen.requests if weight and request.get("others")]
+        felt = sum(_share_of_weight(request) >= self.felt_from for request in shared)
+        return _evidence(felt > 0, weight=weight, shared_windows=len(shared), felt=felt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdedOrders:
+    """Others used up orders of the account, and a new order found `felt_from` of a limit in use, theirs included.
+
+    The exchange does not tell whose orders they are; so those count that the shortest window gained between two orders
+    of ours without the second of them, a lower bound of what others sent.
+    """
+
+    felt_from: float
+
+    def __call__(self, seen: Seen) -> Evidence:
+        """Count them, and our orders that felt it."""
+        others = 0
+        before: dict[str, int] = {}
+        counted = [request for request in seen.requests if request.get("counts")]
+        for request in counted:
+            market, used = request.get("market", ""), int(request["counts"][0][1])
+            last = before.get(market)
+            if last is not None:
+                others += max(0, used - int(request.get("orders", 0)) - (last if last <= used else 0))
+            before[market] = used
+        felt = sum(_share_of_orders(request) >= self.felt_from for request in counted)
+        ended = seen.total("tenant", "orders")
+        return _evidence(min(ended, others, felt) > 0, orders=ended, of_others_at_least=others, felt=felt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
