@@ -50,7 +50,8 @@ async def direct(
 
 async def _act(world: World, scenario: Scenario, profile: Profile, plan: tuple[PlannedFault, ...]) -> None:
     for dependency in scenario.dependencies:
-        await world.start_dependency(dependency.name, dependency.kind, dependency.options, follow=dependency.follow)
+        options = {**dependency.options, **profile.options.get(dependency.name, {})}
+        await world.start_dependency(dependency.name, dependency.kind, options, follow=dependency.follow)
     for host in profile.hosts:
         await world.start_host(host)
     stage = Stage(world, {host.name: host for host in profile.hosts})

@@ -126,12 +126,16 @@ class FlawedVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One size of a scenario. `settle_ns` is how long the workload goes on after the last fault is healed."""
+    """One size of a scenario. `settle_ns` is how long the workload goes on after the last fault is healed.
+
+    `options` are further options of dependencies, by name, that hold in this size only.
+    """
 
     hosts: tuple[HostSpec, ...]
     schedule: tuple[Step, ...]
     settle_ns: int
     needs: tuple[Need, ...]
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
