@@ -1,0 +1,89 @@
+"""exchangeInfo: the rules of symbols, and the limits that the limiter works with.
+
+Nothing is sent before it was read once, as limits differ and guessing them wrong gets the IP banned. After that it is
+read again in the background: when it is old, and soon after a limit was said to be broken, as it may have been lowered.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+
+from reference_impl._binance.channel import Call, Channel
+from reference_impl._binance.faults import BinanceError, RejectedError
+from reference_impl._binance.permits import Limiter
+from reference_impl._binance.reader import Reader
+from reference_impl._binance.symbols import SymbolRules
+from reference_impl._binance.weights import EXCHANGE_INFO
+
+log = logging.getLogger(__name__)
+
+_MAX_AGE: Final = 300.0
+_AFTER_A_LIMIT: Final = 30.0
+"""Seconds between two readings that limits which are broken give cause for."""
+_PATIENCE: Final = 30.0
+
+
+class ExchangeInfo:
+    """What is known of the exchange."""
+
+    def __init__(self, channel: Channel, reader: Reader, limiter: Limiter) -> None:
+        self._channel = channel
+        self._reader = reader
+        self._limiter = limiter
+        self._rules: dict[str, SymbolRules] = {}
+        self._taken = float("-inf")
+        self._reading: asyncio.Task[BinanceError | None] | None = None
+
+    async def ready(self, deadline: float) -> None:
+        """Return when it was read once. Raises `BinanceError`, by the deadline."""
+        now = time.monotonic()
+        if self._taken > float("-inf"):
+            age = now - self._taken
+            if age > _MAX_AGE or (age > _AFTER_A_LIMIT and self._channel.limited_at > self._taken):
+                self._read(now + _PATIENCE)
+            return
+        while self._taken == float("-inf"):
+            task = self._read(deadline)
+            await asyncio.wait([task], timeout=max(0.0, deadline - time.monotonic()))
+            if self._taken == float("-inf"):
+                error = task.result() if task.done() and not task.cancelled() else None
+                if error is not None and not (error.reason == "deadline" and time.monotonic() < deadline):
+                    raise BinanceError(error.reason, "exchangeInfo could not be read") from error
+                if time.monotonic() >= deadline:
+                    raise BinanceError("deadline", "exchangeInfo was not read in time")
+
+    def rules(self, symbol: str) -> SymbolRules:
+        """Return the rules of a symbol. Raises `RejectedError` for one that is not traded."""
+        try:
+            return self._rules[symbol]
+        except KeyError:
+            raise RejectedError(f"no symbol {symbol}", code=-1121) from None
+
+    async def close(self) -> None:
+        """Leave no task."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def _read(self, deadline: float) -> "asyncio.Task[BinanceError | None]":
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._fetch(deadline), name="binance-exchange-info")
+        return self._reading
+
+    async def _fetch(self, deadline: float) -> BinanceError | None:
+        try:
+            data = await self._reader.read(Call(method="GET", path=EXCHANGE_INFO), deadline)
+            self._take(data)
+        except BinanceError as error:
+            return error
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("exchangeInfo makes no sense: %r", error)
+            return BinanceError("unavailable", "exchangeInfo makes no sense")
+        return None
+
+    def _take(self, data: Any) -> None:
+        rules = {symbol["symbol"]: SymbolRules.parse(symbol) for symbol in data["symbols"]}
+        self._limiter.use_limits(data["rateLimits"])
+        self._rules = rules
+        self._taken = time.monotonic()
