@@ -87,7 +87,8 @@ class Ended:
 
 def run_in_sim(staging: Staging, sink: Sink) -> Ended:
     """Run in the sim world: this process, virtual time, an in-memory network. An interrupt tears down and raises."""
-    from harness.dependencies.redis.sim import start_sim
+    from harness.dependencies.binance.sim import start_sim as start_binance
+    from harness.dependencies.redis.sim import start_sim as start_redis
     from harness.world.sim.disks import disks
     from harness.world.sim.escapes import watchdog
     from harness.world.sim.run import run_sim
@@ -103,7 +104,7 @@ def run_in_sim(staging: Staging, sink: Sink) -> Ended:
             sink=sink,
             targets=targets,
             directory=directory,
-            dependency_kinds={"redis": start_sim},
+            dependency_kinds={"binance": start_binance, "redis": start_redis},
             interrupted=interrupts.asked,
         )
     return Ended(ended.digest, ended.simulated_ns, ended.escapes)
@@ -115,6 +116,7 @@ def run_in_real(staging: Staging, sink: Sink) -> Ended:
 
 
 async def _real(staging: Staging, sink: Sink) -> Ended:
+    from harness.dependencies.binance.real import start_real as start_binance
     from harness.world.real.foreign_proxy import parse_place
     from harness.world.real.world import RealWorld
 
@@ -139,7 +141,7 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
             sink,
             targets=staging.targets,
             directory=staging.scratch,
-            dependency_kinds={"redis": _redis_of(staging.options)},
+            dependency_kinds={"binance": start_binance, "redis": _redis_of(staging.options)},
             toxiproxy=None if staging.options.toxiproxy is None else parse_place(staging.options.toxiproxy),
         ) as world:
             await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)

@@ -20,7 +20,7 @@ from harness.dependencies.binance.sessions import Sessions
 from harness.dependencies.binance.stream_session import StreamSession
 from harness.dependencies.binance.streams import StreamOut
 from harness.dependencies.binance.wire import Answer, Reaction, Request
-from harness.units import SECOND
+from harness.units import MILLISECOND, SECOND
 
 T = TypeVar("T")
 
@@ -34,6 +34,8 @@ CONTROL_PATH: Final = "/__control__"
 BACKLOG: Final = 1024
 _MS: Final = 1_000
 _RESTARTING: Final = 1012
+_EARLY_NS: Final = MILLISECOND
+"""The core's wishes differ by less from call to call, as its clock counts milliseconds: no reason to move an alarm."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -224,8 +226,9 @@ class Server:
         """After a call of the core: let its records go, and set the alarm for what it will do by itself."""
         self._recorder.flush()
         due_ns = self._core.due_ns()
-        if due_ns == self._alarm_ns:
-            return
+        alarm_ns = self._alarm_ns
+        if alarm_ns == due_ns or (alarm_ns is not None and due_ns is not None and alarm_ns <= due_ns + _EARLY_NS):
+            return  # an alarm that comes early finds nothing to do, and is set again
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
