@@ -7,7 +7,8 @@ message. On a path that ends in `/stream` events come wrapped, `{"stream": KEY, 
 a session with an unknown key is let in, and hears nothing.
 
 An account has one listen key per market, valid for an hour after it was last asked for; when it runs out, its sessions
-hear `listenKeyExpired` and are closed. A session is closed after 24 hours (documented).
+hear `listenKeyExpired` and are closed. A session is closed after 24 hours (documented). Sessions of spot's WebSocket
+API (ws_api.py) hear without a listen key.
 """
 
 import hashlib
@@ -19,10 +20,12 @@ from urllib.parse import parse_qs
 
 from harness.dependencies.binance.gate.errors import Reject
 from harness.dependencies.binance.settings import Market
+from harness.dependencies.binance.ws_api import WsApi
 
 VALID_MS: Final = 3_600_000
 SESSION_MS_MAX: Final = 86_400_000
 _ROOTS: Final = ("", "/private", "/public", "/market")
+_EXPIRED: Final = "listenKeyExpired"
 _SAID_BAD: Final = {"code": 2, "msg": "Invalid request: request must be a JSON object with a method"}
 
 
@@ -63,6 +66,7 @@ class UserStreams:
         self._markets: dict[str, Market] = {}
         self._sessions: dict[str, _Session] = {}
         self._heard: set[Market] = set()
+        self._api = WsApi(out.send, record)
 
     # Listen keys, over REST.
 
@@ -101,6 +105,8 @@ class UserStreams:
     def opened(self, session: str, path: str, query: str, wall_ms: int) -> bool:
         """A WebSocket is asked for; return whether there are streams at that path."""
         self.advance(wall_ms)
+        if self._api.opened(session, path):
+            return True
         root, _, rest = path.rstrip("/").partition("/ws")
         wrapped = path.rstrip("/").endswith("/stream")
         if wrapped:
@@ -119,12 +125,16 @@ class UserStreams:
     def said(self, session: str, text: str, wall_ms: int) -> None:
         """The session's client sent a text message: SUBSCRIBE, UNSUBSCRIBE or LIST_SUBSCRIPTIONS."""
         self.advance(wall_ms)
+        if session in self._api:
+            self._api.said(session, text, wall_ms)
         if session not in self._sessions:
             return
         self._out.send(session, json.dumps(self._reply(self._sessions[session], text), separators=(",", ":")))
 
     def closed(self, session: str) -> None:
         """The session is gone, whoever closed it."""
+        if session in self._api:
+            self._api.closed(session)
         gone = self._sessions.pop(session, None)
         if gone is not None:
             self._tell(gone, "closed")
@@ -166,16 +176,17 @@ class UserStreams:
 
     def hears(self, market: Market) -> bool:
         """Whether any session would hear an event of that market: if not, none need be made."""
-        return market in self._heard
+        return market in self._heard or self._api.hears(market)
 
     def publish(self, market: Market, event: dict[str, Any]) -> None:
         """Send an event (`e` is its type) to all that hear it."""
+        plain = json.dumps(event, separators=(",", ":"))
+        self._api.publish(market, plain)
         key = self._keys.get(market)
         if key is None or market not in self._heard:
             return
-        plain = json.dumps(event, separators=(",", ":"))
         for name, session in list(self._sessions.items()):
-            if key in session.keys and (not session.events or event["e"] in session.events):
+            if key in session.keys and (not session.events or event["e"] in session.events or event["e"] == _EXPIRED):
                 self._out.send(name, f'{{"stream":"{key}","data":{plain}}}' if session.wrapped else plain)
 
     # Time and faults.
@@ -199,6 +210,10 @@ class UserStreams:
         names = list(self._sessions)
         for name in names:
             self._end(name, 1006)
+        for name in self._api.names:
+            self._api.closed(name)
+            self._out.close(name, 1006)
+            names.append(name)
         return len(names)
 
     def expire(self, wall_ms: int) -> int:
@@ -209,7 +224,7 @@ class UserStreams:
         return before - len(self._sessions)
 
     def _run_out(self, key: str, wall_ms: int) -> None:
-        self.publish(self._markets[key], {"e": "listenKeyExpired", "E": wall_ms, "listenKey": key})
+        self.publish(self._markets[key], {"e": _EXPIRED, "E": wall_ms, "listenKey": key})
         self._forget(key, 1000, "expired")
 
     def _forget(self, key: str, code: int, change: str) -> None:

@@ -30,22 +30,179 @@ Interface:
 `call` raises `gate.errors.Reject`. `Outcome.payload` is JSON-able, or `bytes` that are JSON already.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from harness.dependencies.binance.market.book import Book
+from harness.dependencies.binance.market.futures import FuturesAccount
+from harness.dependencies.binance.market.matching import Matching
+from harness.dependencies.binance.market.orders import Orders
+from harness.dependencies.binance.market.outcome import Outcome
+from harness.dependencies.binance.market.quotes import Quotes, Read
+from harness.dependencies.binance.market.reads import FuturesReads, OrderReads, SpotReads
+from harness.dependencies.binance.market.reporting import Told
+from harness.dependencies.binance.market.request import need
+from harness.dependencies.binance.market.spot import SpotAccount
+from harness.dependencies.binance.market.symbols import INSTRUMENTS, text
+from harness.dependencies.binance.market.trading import Desk
+from harness.dependencies.binance.settings import Market, Settings
+from harness.dependencies.binance.streams import UserStreams
+
+__all__ = ["Outcome", "Venue"]
+
+FIRST_ORDER_ID: Final[Mapping[Market, int]] = {"futures": 8_000_000_000, "spot": 30_000_000_000}
+"""Ids are beyond 32 bits, as the real ones are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a call came to. `payload`: JSON-able, or `bytes` that are JSON already (cached answers).
+class Venue:
+    """One market; see the module."""
 
-    - `order_id`, `client_id`: the order that it placed, changed or cancelled (of several, the first).
-    - `executed`: it took effect on orders.
-    - `fills`: how many fills it made; `worse`: a thin book or a price move made them worse, or left the order short.
-    """
+    def __init__(
+        self,
+        market: Market,
+        settings: Settings,
+        *,
+        record: Callable[[str, dict[str, Any]], None],
+        streams: UserStreams,
+    ) -> None:
+        self.market: Market = market
+        self.limits = settings.limits(market)
+        self._streams = streams
+        self._books = {symbol: Book(each, settings.refill_ms) for symbol, each in INSTRUMENTS[market].items()}
+        self._orders = Orders(FIRST_ORDER_ID[market])
+        balance = Decimal(settings.balance)
+        account: FuturesAccount | SpotAccount
+        if market == "futures":
+            account = FuturesAccount(balance, self._books)
+        else:
+            assets = (asset for each in INSTRUMENTS[market].values() for asset in (each.base, each.quote))
+            account = SpotAccount(balance, sorted(set(assets)))
+        self._account = account
+        self._matching = Matching(market, self._books, self._orders, account, Told(account, record, streams))
+        self._desk = Desk(market, self._books, self._orders, self._matching)
+        fills = self._matching.fills
+        own = FuturesReads(account, fills) if isinstance(account, FuturesAccount) else SpotReads(account)
+        self._reads: dict[str, Read] = (
+            Quotes(market, self._books, self._orders, fills, lambda: self.limits).handlers
+            | OrderReads(market, self._orders, fills, self._desk.find).handlers
+            | own.handlers
+            | {
+                "new_listen_key": lambda _, now_ms: {"listenKey": streams.create(market, now_ms)},
+                "keep_listen_key": self._keep_listen_key,
+                "close_listen_key": self._close_listen_key,
+            }
+        )
+        self.endpoints = frozenset(self._reads) | frozenset(self._desk.handlers)
 
-    payload: Any
-    order_id: int = 0
-    client_id: str = ""
-    executed: bool = False
-    fills: int = 0
-    worse: bool = False
+    def call(self, endpoint: str, params: Mapping[str, str], wall_ms: int, *, move_bps: int = 0) -> Outcome:
+        """Answer a request that was let in. Raises `Reject`; `KeyError` for a name that is no endpoint here.
+
+        `move_bps`: the price moves by so much against an order that this places, just before it is matched.
+        """
+        self.advance(wall_ms)
+        trade = self._desk.handlers.get(endpoint)
+        if trade is not None:
+            return trade(params, wall_ms, Decimal(move_bps))
+        return Outcome(self._reads[endpoint](params, wall_ms))
+
+    def advance(self, wall_ms: int) -> None:
+        """Let time do its work: orders expire, countdowns end."""
+        self._matching.advance(wall_ms)
+        self._desk.advance(wall_ms)
+
+    def thin(self, symbols: Iterable[str], factor: Decimal, refill_ms: int, wall_ms: int) -> None:
+        """Leave `factor` of every level of those books (none named: all); what is taken is away for `refill_ms`."""
+        for book in self._chosen(symbols):
+            book.advance(wall_ms)
+            book.thin(factor, refill_ms)
+
+    def restore(self, symbols: Iterable[str], wall_ms: int) -> None:
+        """End `thin`: the books are whole at once."""
+        for book in self._chosen(symbols):
+            book.advance(wall_ms)
+            book.restore()
+
+    def refill(self, symbols: Iterable[str], wall_ms: int) -> None:
+        """Bring back at once what was taken from those books (none named: all)."""
+        for book in self._chosen(symbols):
+            book.advance(wall_ms)
+            book.refill()
+
+    def set_price(self, symbol: str, price: Decimal, wall_ms: int) -> int:
+        """Move a price; resting orders that it reaches are filled. Return how many fills that made.
+
+        Raises `KeyError` for an unknown symbol, `ValueError` for no price.
+        """
+        if not price.is_finite() or price <= 0:
+            raise ValueError(f"not a price: {price}")
+        self.advance(wall_ms)
+        return self._matching.reprice(symbol, price, wall_ms)
+
+    def price(self, symbol: str) -> Decimal:
+        """Return a symbol's price. Raises `KeyError` for an unknown one."""
+        return self._books[symbol].price
+
+    def ledger(self) -> dict[str, Any]:
+        """Return orders, fills, balances and positions as plain JSON values."""
+        told: dict[str, Any] = {
+            "orders": [
+                order.observation()
+                | {"executed_quantity": text(order.executed), "time_in_force": order.time_in_force,
+                   "price": text(order.price), "quote": text(order.quote), "created_ms": order.created_ms,
+                   "updated_ms": order.updated_ms}
+                for order in self._orders.by_id.values()
+            ],
+            "fills": [
+                {
+                    "symbol": fill.symbol,
+                    "side": fill.side,
+                    "order_id": fill.order_id,
+                    "client_id": fill.client_id,
+                    "price": text(fill.price),
+                    "quantity": text(fill.quantity),
+                    "trade_id": fill.trade_id,
+                    "maker": fill.maker,
+                    "commission": text(fill.booked.commission),
+                    "commission_asset": fill.booked.asset,
+                    "realised": text(fill.booked.realised),
+                    "time_ms": fill.time_ms,
+                }
+                for fill in self._matching.fills
+            ],
+            "prices": {symbol: text(book.price) for symbol, book in self._books.items()},
+        }  # fmt: skip
+        account = self._account
+        if isinstance(account, FuturesAccount):
+            told["balances"] = {"USDT": {"wallet": text(account.wallet), "held": text(account.held)}}
+            told["positions"] = {
+                each.instrument.symbol: {
+                    "amount": text(each.amount), "cost": text(each.cost), "realised": text(each.realised)
+                }
+                for each in account.positions.values()
+                if each.amount or each.realised
+            }  # fmt: skip
+        else:
+            told["balances"] = {
+                asset: {"free": text(free), "locked": text(account.locked[asset])}
+                for asset, free in account.free.items()
+                if free or account.locked[asset]
+            }
+        return told
+
+    def _chosen(self, symbols: Iterable[str]) -> list[Book]:
+        """Return those books of the ones named that this market has, or all."""
+        named = list(symbols)
+        return [book for symbol, book in self._books.items() if not named or symbol in named]
+
+    def _keep_listen_key(self, params: Mapping[str, str], wall_ms: int) -> dict[str, Any]:
+        key = self._streams.keep(self.market, self._named_key(params), wall_ms)
+        return {"listenKey": key} if self.market == "futures" else {}
+
+    def _close_listen_key(self, params: Mapping[str, str], wall_ms: int) -> dict[str, Any]:
+        self._streams.drop(self.market, self._named_key(params), wall_ms)
+        return {}
+
+    def _named_key(self, params: Mapping[str, str]) -> str | None:
+        """Futures know the account's key by the API key; spot wants it named."""
+        return params.get("listenKey") if self.market == "futures" else need(params, "listenKey")
