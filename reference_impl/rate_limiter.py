@@ -27,7 +27,6 @@ Design: `_binance/limiter.py` decides, this file waits.
 """
 
 import asyncio
-import logging
 import math
 import random
 import time
@@ -45,8 +44,6 @@ _ROUND_TRIP_S: Final = 1.0
 _ASSUMED_ORDERS: Final = 100
 """Orders in 10 s until exchangeInfo is known: spot's, the lower of the two markets'."""
 _SUFFIXES: Final = {1: "1S", 5: "5S", 10: "10S", 60: "1M", 300: "5M", 3_600: "1H", 86_400: "1D"}
-
-_log = logging.getLogger(__name__)
 
 
 class RateLimitError(Exception):
@@ -78,7 +75,7 @@ class LimiterStats:
 class Permit:
     """The right to send one request. Tell it exactly once what became of that; the first word counts.
 
-    One that is dropped without a word counts as lost.
+    One of which nothing was heard for a minute counts as lost, so that a caller's defect does not close the gate.
     """
 
     __slots__ = ("_limiter", "_ticket")
@@ -86,6 +83,11 @@ class Permit:
     def __init__(self, limiter: "BinanceRateLimiter", ticket: Ticket) -> None:
         self._limiter = limiter
         self._ticket = ticket
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the exchange has said to wait since: who is not on the wire yet calls `unused` and asks again."""
+        return self._limiter.machine.silent(self._ticket, time.monotonic())
 
     def answered(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Pass on the answer. `headers`: as httpx has them, or a plain dict; `body`: all, or the beginning."""
@@ -102,11 +104,6 @@ class Permit:
         """Say that it was certainly not sent."""
         self._limiter.machine.unused(self._ticket, time.monotonic())
         self._limiter.settle()
-
-    def __del__(self) -> None:
-        if self._ticket.state == "granted":
-            _log.error("a permit was dropped without a word; counted as lost")
-            self.lost()
 
 
 class BinanceRateLimiter:

@@ -37,7 +37,9 @@ _BAN_S: Final = 120.0
 _FIREWALL_S: Final = 10.0
 _FIREWALL_CAP: Final = 300.0
 _DIGITS: Final = 10
-_TOO_MANY: Final = 429
+_HELD_S: Final = 60.0
+"""Seconds after which a request of which nothing is heard is taken to be lost: no client waits so long."""
+_STRIKING: Final = (418, 429)
 
 _log = logging.getLogger("reference_impl.rate_limiter")
 
@@ -62,6 +64,7 @@ class Limiter:
         self.clock = ServerClock(now=now, wall=wall)
         self.ip = self.penalty(draw)
         self.orders = self.penalty(draw)
+        self.ip.half_open = True  # what an earlier life was told is not known: one request goes first
         self.room = WaitingRoom()
         self.settled: list[Ticket] = []  # whose wait is over, since the caller last took them
         self.wake = math.inf  # when `turn` is due next
@@ -121,11 +124,8 @@ class Limiter:
 
     def lost(self, ticket: Ticket, now: float) -> None:
         """Take that a granted request was sent, or may have been, and no answer came."""
-        if self._ended(ticket):
-            for counter in self._counters:
-                counter.lost(_cost(ticket, counter.limit.kind), now)
-            self.ip.unanswered(ticket, now, sent=True)
-            self.orders.unanswered(ticket, now, sent=True)
+        if ticket.state == "granted":
+            self._lose(ticket, now)
             self.turn(now)
 
     def unused(self, ticket: Ticket, now: float) -> None:
@@ -141,9 +141,18 @@ class Limiter:
         """Serve those that wait. Whose wait is over is in `settled`; `wake` says when to come back at the latest."""
         for ticket in self.room.overdue(now):
             self._fail(ticket, "deadline", "no place before the deadline")
+        while self._out and self._oldest().sent <= now - _HELD_S:
+            _log.error("nothing was heard of a request for %.0f s; counted as lost", _HELD_S)
+            self._lose(self._oldest(), now)
         while self.room.count and self._serve_one(now):
             pass
-        self.wake = min(self.wake, self.room.next_deadline()) if self.room.count else math.inf
+        self.wake = math.inf if not self.room.count else min(self.wake, self.room.next_deadline())
+        if self.room.count and self._out:
+            self.wake = min(self.wake, self._oldest().sent + _HELD_S)
+
+    def silent(self, ticket: Ticket, now: float) -> bool:
+        """Return whether the exchange has since said to wait: a request that is not on its way yet should not go."""
+        return max(self.ip.until, self.orders.until if ticket.orders else -math.inf) > now
 
     def close(self) -> None:
         """Fail all that wait, and all that come."""
@@ -247,7 +256,7 @@ class Limiter:
     def success(self, ticket: Ticket, now: float) -> None:
         """Take an answer that does not refuse: only a probe's ends anything."""
         for penalty in (self.ip, self.orders):
-            if penalty.passed(ticket, now):
+            if penalty.passed(ticket, now) and penalty.cause:
                 _log.info("%s: over, the probe was answered", penalty.cause)
 
     # --- inside ---
@@ -262,7 +271,7 @@ class Limiter:
                 self._throttle.until = max(self._throttle.until, now + self._throttle.jitter(level))
             return
         self.refused += 1
-        if status == _TOO_MANY:
+        if status in _STRIKING:
             self._strikes.append(now)
         if verdict.ruling == "orders_refused":
             self.ip.passed(ticket, now)
@@ -275,10 +284,7 @@ class Limiter:
     def _rest_of_window(self, verdict: Verdict, now: float) -> float:
         kind = "orders" if verdict.ruling == "orders_refused" else "weight"
         lengths = [counter.limit.seconds for counter in self._counters if counter.limit.kind == kind]
-        if verdict.cap is not None and verdict.cap[0] in lengths:
-            length = verdict.cap[0]
-        else:
-            length = (max if kind == "weight" else min)(lengths, default=60)
+        length = verdict.cap[0] if verdict.cap else (max if kind == "weight" else min)(lengths, default=60)
         low = self.clock.bounds(now)[0]
         return ((now + low) // length + 1) * length - low
 
@@ -352,10 +358,20 @@ class Limiter:
         self._out[ticket.number] = ticket
         for counter in self._counters:
             counter.charge(_cost(ticket, counter.limit.kind), now)
-        if self.ip.went(ticket, now):
+        if self.ip.went(ticket, now) and self.ip.cause:
             _log.info("%s: a probe goes", self.ip.cause)
         if ticket.orders:
             self.orders.went(ticket, now)
+
+    def _lose(self, ticket: Ticket, now: float) -> None:
+        self._ended(ticket)
+        for counter in self._counters:
+            counter.lost(_cost(ticket, counter.limit.kind), sent=ticket.sent, now=now)
+        self.ip.unanswered(ticket, now, sent=True)
+        self.orders.unanswered(ticket, now, sent=True)
+
+    def _oldest(self) -> Ticket:
+        return next(iter(self._out.values()))
 
     def _ended(self, ticket: Ticket) -> bool:
         if ticket.state != "granted":

@@ -22,9 +22,13 @@ _TOO_MANY_REQUESTS: Final = -1003
 _TOO_MANY_ORDERS: Final = -1015
 _THROTTLED: Final = -1008
 _FIRST_ERROR: Final = 400
-_BANNED_UNTIL: Final = re.compile(r"banned until (-?\d+)")
-_LIMIT: Final = re.compile(r"current limit (?:of IP\([^)]*\) )?is (\d+) (requests|orders) per (\w+)", re.IGNORECASE)
-_PER: Final = {"second": 1, "ten_seconds": 10, "minute": 60, "hour": 3_600, "day": 86_400}
+_BANNED_UNTIL: Final = re.compile(r"banned until (-?\d{1,30})")
+_LIMIT: Final = re.compile(
+    r"current limit (?:of IP\([^)]*\) )?is (\d{1,12}) (?:requests|orders) per (?:(\d{1,6}) )?(\w+)", re.IGNORECASE
+)
+_UNITS: Final = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+_NUMBERS: Final = {"five": 5, "ten": 10, "fifteen": 15, "thirty": 30}
+_CAP_MAX: Final = 10**9
 _BODY_MAX: Final = 4_096
 """Bytes of an error's body that are looked at: Binance's are a few hundred."""
 
@@ -56,12 +60,8 @@ def read_verdict(status: int, headers: Mapping[str, str], body: bytes, *, server
         return FINE
     retry_after, note = _retry_after(headers.get("retry-after"), server_s)
     until_ms, doubt = _banned_until(text, server_s)
-    limit = _LIMIT.search(text)
-    per = _PER.get(limit[3].lower()) if limit else None
-    cap = (per, int(limit[1])) if limit and per and len(limit[1]) < len("1000000000") and int(limit[1]) else None
-    return Verdict(
-        ruling=ruling, retry_after=retry_after, until_ms=until_ms, cap=cap, note="; ".join(filter(None, (note, doubt)))
-    )
+    notes = "; ".join(filter(None, (note, doubt)))
+    return Verdict(ruling=ruling, retry_after=retry_after, until_ms=until_ms, cap=_cap(text), note=notes)
 
 
 def _ruling(status: int, code: int | None) -> Ruling:
@@ -82,6 +82,18 @@ def _error(body: bytes) -> tuple[int | None, str]:
         return int(error["code"]), str(error.get("msg", ""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None, body[:_BODY_MAX].decode("utf-8", "replace")
+
+
+def _cap(text: str) -> tuple[int, int] | None:
+    """Read "current limit is 300 orders per TEN_SECONDS", "... 2400 requests per minute", "... per 5 seconds"."""
+    said = _LIMIT.search(text)
+    if said is None:
+        return None
+    word, _, unit = said[3].lower().rpartition("_")
+    number = int(said[2] or _NUMBERS.get(word, 0 if word else 1))
+    seconds = number * _UNITS.get(unit.removesuffix("s"), 0)
+    cap = int(said[1])
+    return (seconds, cap) if 0 < seconds <= _UNITS["day"] and 0 < cap <= _CAP_MAX else None
 
 
 def _retry_after(text: str | None, server_s: float) -> tuple[float | None, str]:

@@ -9,7 +9,8 @@ A burst at the end of one window and another at the start of the next must not m
 The server's own count (a header) is the truth, as it holds what others on the same IP have used; requests whose answers
 are still out are added to it. It only ever grows within a window, so answers that overtake each other do no harm. A
 header counts only if its request was sent and answered for certain in one window; otherwise nobody knows which window
-it speaks of.
+it speaks of. Requests whose own answers told nothing are added until a header comes that must hold them: one of a
+request that was sent after them.
 
 Others are left room: their rate is taken from how the server's count outgrows ours, and projected to the window's end.
 And as they may start at any time, half a window's capacity is open to a burst, the other half comes evenly with time.
@@ -24,7 +25,7 @@ from reference_impl._binance.server_clock import ServerClock
 
 Kind: TypeAlias = Literal["weight", "orders", "requests"]
 
-_NORMAL_SHARE: Final = 0.95
+_NORMAL_SHARE: Final = 0.96
 _RISK_SHARE: Final = 0.99
 """Shares of a limit that normal requests, and cancels and reduce-only orders, may fill."""
 _BURST: Final = 0.5
@@ -81,15 +82,31 @@ def rate_limit(kind: Kind, seconds: int, cap: int, suffix: str) -> RateLimit:
 
 
 class _Window:
-    """`base`: the server's greatest count. `pending`: ours that it may not hold. `own`: ours that it holds."""
+    """`base`: the server's greatest count. `pending`: ours that it may not hold. `own`: ours that it holds.
 
-    __slots__ = ("base", "index", "own", "pending")
+    `unsure`: of `pending`, what is not in flight any more: (instant after which it has arrived if ever, cost).
+    """
+
+    __slots__ = ("base", "index", "own", "pending", "unsure")
 
     def __init__(self, index: int, pending: int) -> None:
         self.index = index
         self.base = 0
         self.pending = pending
         self.own = 0
+        self.unsure: list[tuple[float, int]] = []
+
+    def told(self, used: int, cost: int, sent: float) -> None:
+        """Take the server's count from the answer to what was sent then."""
+        self.base = max(self.base, used)
+        self.pending -= cost
+        self.own += cost
+        if self.unsure:
+            held = sum(unsure for settled, unsure in self.unsure if settled < sent)
+            self.pending -= held
+            self.own += held
+            self.unsure = [one for one in self.unsure if one[0] >= sent]
+        self.pending = max(0, self.pending)
 
 
 class Counter:
@@ -148,25 +165,22 @@ class Counter:
         """Take an answer with the server's count, or without."""
         self.roll(now)
         self._in_flight -= cost
-        if used is None:
-            return
         low, high = self._clock.bounds(now)
         length = self.limit.seconds
-        index = (now + high) // length
-        if (sent + low) // length != index:
-            return  # it speaks of the window before or of this one
         window = self._windows[-1]
-        window.base = max(window.base, used)
-        window.pending = max(0, window.pending - cost)
-        window.own += cost
-        self._watch_others(window, now)
+        if used is not None and (sent + low) // length == (now + high) // length == window.index:
+            window.told(used, cost, sent)
+            self._watch_others(window, now)
+        else:  # without a count, or nobody knows whether it is of this window or of the one before
+            self._unsettle(cost, now, sent)
 
-    def lost(self, cost: int, now: float) -> None:
+    def lost(self, cost: int, *, sent: float, now: float) -> None:
         """Take that no answer came: it stays counted, and may arrive still."""
         if cost:
             self.roll(now)
             self._in_flight -= cost
-            self._lost.append((now, cost))
+            self._lost.append((now + _LINGER, cost))
+            self._unsettle(cost, now + _LINGER, sent)
 
     def unused(self, cost: int, *, sent: float, now: float) -> None:
         """Give back what was not sent after all."""
@@ -201,14 +215,23 @@ class Counter:
         length = self.limit.seconds
         first, last = int((now + low) // length), int((now + high) // length)
         kept = {window.index: window for window in self._windows}
-        while self._lost and self._lost[0][0] < now - _LINGER:
+        while self._lost and self._lost[0][0] < now:
             self._lost.popleft()
-        carried = self._carried()
-        self._windows = [kept.get(index) or _Window(index, carried) for index in range(first, last + 1)]
+        self._windows = [kept.get(index) or self._open(index) for index in range(first, last + 1)]
         self._until = min((first + 1) * length - low, (last + 1) * length - high)
 
-    def _carried(self) -> int:
-        return self._in_flight + sum(cost for _, cost in self._lost)
+    def _open(self, index: int) -> _Window:
+        window = _Window(index, self._in_flight + sum(cost for _, cost in self._lost))
+        window.unsure.extend(self._lost)
+        return window
+
+    def _unsettle(self, cost: int, settled: float, sent: float) -> None:
+        if not cost:
+            return
+        first = (sent + self._clock.bounds(settled)[0]) // self.limit.seconds
+        for window in self._windows:
+            if window.index >= first:
+                window.unsure.append((settled, cost))
 
     def _fits(self, window: _Window, cost: int, now: float, *, risk: bool) -> float:
         cap = self.limit.cap
