@@ -26,8 +26,9 @@ Point a client at it. ccxt (pro: the same for what is below api["ws"]):
   from urllib.parse import urlsplit
   exchange = ccxt.binance({{"apiKey": KEY, "secret": SECRET}})
   api = exchange.urls["api"]
-  urls = {{name: at for name, at in api.items() if isinstance(at, str)}}
-  api.update({{n: "{url}" + urlsplit(at).path for n, at in urls.items()}})
+  for name, at in list(api.items()):
+      if isinstance(at, str):
+          api[name] = "{url}" + urlsplit(at).path
 python-binance (before a client is made; the same for AsyncClient):
   Client.API_URL = "{url}/api"
   Client.FUTURES_URL = "{url}/fapi"
