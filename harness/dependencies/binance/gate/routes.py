@@ -194,6 +194,11 @@ _ROUTES: Final = (
     _spot("POST", "userDataStream", "new_listen_key", 2, "USER_STREAM"),
     _spot("PUT", "userDataStream", "keep_listen_key", 2, "USER_STREAM"),
     _spot("DELETE", "userDataStream", "close_listen_key", 2, "USER_STREAM"),
+    # Neighbouring APIs have limits of their own, which nobody reaches here.
+    Route("GET", "/sapi/v1/capital/config/getall", "spot", "coins", 0, _NO_ORDERS, "USER_DATA"),
+    Route("GET", "/sapi/v1/margin/allPairs", "spot", "margin_pairs", 0, _NO_ORDERS, "MARKET_DATA"),
+    Route("GET", "/sapi/v1/margin/isolated/allPairs", "spot", "margin_pairs", 0, _NO_ORDERS, "MARKET_DATA"),
+    Route("GET", "/dapi/v1/exchangeInfo", "spot", "coin_margined_info", 0, _NO_ORDERS, "NONE"),
 )
 
 ROUTES: Final[Mapping[tuple[str, str], Route]] = {(route.method, route.path): route for route in _ROUTES}

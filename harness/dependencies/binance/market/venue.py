@@ -30,13 +30,15 @@ Interface:
 `call` raises `gate.errors.Reject`. `Outcome.payload` is JSON-able, or `bytes` that are JSON already.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from harness.dependencies.binance.market.book import Book
 from harness.dependencies.binance.market.futures import FuturesAccount
+from harness.dependencies.binance.market.listing import max_price
 from harness.dependencies.binance.market.matching import Matching
+from harness.dependencies.binance.market.neighbours import neighbours
 from harness.dependencies.binance.market.orders import Orders
 from harness.dependencies.binance.market.outcome import Outcome
 from harness.dependencies.binance.market.quotes import Quotes, Read
@@ -48,6 +50,7 @@ from harness.dependencies.binance.market.symbols import INSTRUMENTS, text
 from harness.dependencies.binance.market.trading import Desk
 from harness.dependencies.binance.settings import Market, Settings
 from harness.dependencies.binance.streams import UserStreams
+from harness.errors import WorldError
 
 __all__ = ["Outcome", "Venue"]
 
@@ -72,21 +75,19 @@ class Venue:
         self._books = {symbol: Book(each, settings.refill_ms) for symbol, each in INSTRUMENTS[market].items()}
         self._orders = Orders(FIRST_ORDER_ID[market])
         balance = Decimal(settings.balance)
+        assets = sorted({asset for each in INSTRUMENTS[market].values() for asset in (each.base, each.quote)})
         account: FuturesAccount | SpotAccount
-        if market == "futures":
-            account = FuturesAccount(balance, self._books)
-        else:
-            assets = (asset for each in INSTRUMENTS[market].values() for asset in (each.base, each.quote))
-            account = SpotAccount(balance, sorted(set(assets)))
+        account = FuturesAccount(balance, self._books) if market == "futures" else SpotAccount(balance, assets)
         self._account = account
         self._matching = Matching(market, self._books, self._orders, account, Told(account, record, streams))
         self._desk = Desk(market, self._books, self._orders, self._matching)
-        fills = self._matching.fills
+        fills = self._matching.fills_of
         own = FuturesReads(account, fills) if isinstance(account, FuturesAccount) else SpotReads(account)
         self._reads: dict[str, Read] = (
             Quotes(market, self._books, self._orders, fills, lambda: self.limits).handlers
             | OrderReads(market, self._orders, fills, self._desk.find).handlers
             | own.handlers
+            | (neighbours(assets) if market == "spot" else {})
             | {
                 "new_listen_key": lambda _, now_ms: {"listenKey": streams.create(market, now_ms)},
                 "keep_listen_key": self._keep_listen_key,
@@ -111,37 +112,43 @@ class Venue:
         self._matching.advance(wall_ms)
         self._desk.advance(wall_ms)
 
-    def thin(self, symbols: Iterable[str], factor: Decimal, refill_ms: int, wall_ms: int) -> None:
+    def thin(self, symbols: Sequence[str], factor: float, refill_ms: int, wall_ms: int) -> None:
         """Leave `factor` of every level of those books (none named: all); what is taken is away for `refill_ms`."""
         for book in self._chosen(symbols):
             book.advance(wall_ms)
-            book.thin(factor, refill_ms)
+            book.thin(Decimal(str(factor)), refill_ms)
 
-    def restore(self, symbols: Iterable[str], wall_ms: int) -> None:
+    def restore(self, symbols: Sequence[str], wall_ms: int) -> None:
         """End `thin`: the books are whole at once."""
         for book in self._chosen(symbols):
             book.advance(wall_ms)
             book.restore()
 
-    def refill(self, symbols: Iterable[str], wall_ms: int) -> None:
-        """Bring back at once what was taken from those books (none named: all)."""
+    def refill(self, symbols: Sequence[str], wall_ms: int) -> None:
+        """Bring back at once what was taken from those books (none named: all).
+
+        Raises `WorldError` for a symbol that is not traded here.
+        """
+        for symbol in symbols:
+            self._book(symbol)
         for book in self._chosen(symbols):
             book.advance(wall_ms)
             book.refill()
 
-    def set_price(self, symbol: str, price: Decimal, wall_ms: int) -> int:
-        """Move a price; resting orders that it reaches are filled. Return how many fills that made.
+    def set_price(self, symbol: str, price: Decimal, wall_ms: int) -> None:
+        """Move a price; resting orders that it reaches are filled.
 
-        Raises `KeyError` for an unknown symbol, `ValueError` for no price.
+        Raises `WorldError` for an unknown symbol, or for what no order could have as its price.
         """
-        if not price.is_finite() or price <= 0:
-            raise ValueError(f"not a price: {price}")
+        book = self._book(symbol)
+        if not price.is_finite() or not book.instrument.tick <= price <= max_price(book.instrument):
+            raise WorldError(f"not a price of {symbol}: {price}")
         self.advance(wall_ms)
-        return self._matching.reprice(symbol, price, wall_ms)
+        self._matching.reprice(symbol, price, wall_ms)
 
     def price(self, symbol: str) -> Decimal:
-        """Return a symbol's price. Raises `KeyError` for an unknown one."""
-        return self._books[symbol].price
+        """Return a symbol's price. Raises `WorldError` for an unknown one."""
+        return self._book(symbol).price
 
     def ledger(self) -> dict[str, Any]:
         """Return orders, fills, balances and positions as plain JSON values."""
@@ -190,10 +197,14 @@ class Venue:
             }
         return told
 
-    def _chosen(self, symbols: Iterable[str]) -> list[Book]:
+    def _book(self, symbol: str) -> Book:
+        if symbol not in self._books:
+            raise WorldError(f"{symbol} is not traded on {self.market}")
+        return self._books[symbol]
+
+    def _chosen(self, symbols: Sequence[str]) -> list[Book]:
         """Return those books of the ones named that this market has, or all."""
-        named = list(symbols)
-        return [book for symbol, book in self._books.items() if not named or symbol in named]
+        return [book for symbol, book in self._books.items() if not symbols or symbol in symbols]
 
     def _keep_listen_key(self, params: Mapping[str, str], wall_ms: int) -> dict[str, Any]:
         key = self._streams.keep(self.market, self._named_key(params), wall_ms)
