@@ -136,6 +136,8 @@ class Conditions:
             if held.next_ms <= wall_ms:
                 self._disconnect(live, held, wall_ms)
         self._streams.advance(wall_ms)
+        for venue in self._venues.values():
+            venue.advance(wall_ms)
 
     def _of(self, kind: Kind) -> list[Live]:
         return self._armed.by_kind.get(kind, [])

@@ -27,6 +27,7 @@ from harness.dependencies.binance.gate.params import parse
 from harness.dependencies.binance.gate.quotas import MARKETS, Quotas
 from harness.dependencies.binance.gate.routes import EXCHANGE, METHODS, Route
 from harness.dependencies.binance.gate.visit import Visit
+from harness.dependencies.binance.market.venue import Venue as RealVenue
 from harness.dependencies.binance.parts import Venue
 from harness.dependencies.binance.settings import Market, Settings
 from harness.dependencies.binance.streams import StreamOut, UserStreams
@@ -60,7 +61,7 @@ class Exchange:
         self._admission = Admission(settings, self._quotas, self._armed, record)
         out = CountingOut(streams)
         self._streams = UserStreams(out, record=record)
-        make = venue or (lambda market, streams: _venue(market, settings, record, streams))
+        make = venue or (lambda market, streams: RealVenue(market, settings, record=record, streams=streams))
         self._venues: dict[Market, Venue] = {market: make(market, self._streams) for market in MARKETS}
         self._conditions = Conditions(
             settings,
@@ -229,7 +230,7 @@ class Exchange:
             self._conditions.say(wall_ms)
 
     def _on_symbol(self, act: Callable[[Venue], None]) -> None:
-        """Act on the symbol in every market that has it. Raises `WorldError` if none has."""
+        """Act on the symbol in every market that has it. Raises `WorldError` if none can do it."""
         refused: list[WorldError] = []
         for venue in self._venues.values():
             try:
@@ -238,12 +239,6 @@ class Exchange:
                 refused.append(error)
         if len(refused) == len(self._venues):
             raise refused[0]
-
-
-def _venue(market: Market, settings: Settings, record: Record, streams: UserStreams) -> Venue:
-    from harness.dependencies.binance.market import venue  # noqa: PLC0415
-
-    return venue.Venue(market, settings, record=record, streams=streams)  # type: ignore[attr-defined,no-any-return]
 
 
 def _found(visit: Visit) -> Route:

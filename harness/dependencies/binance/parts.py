@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from harness.dependencies.binance.market.venue import Outcome
+from harness.dependencies.binance.market.outcome import Outcome
 from harness.dependencies.binance.settings import Limit
 
 
@@ -27,6 +27,9 @@ class Venue(Protocol):
 
     def set_price(self, symbol: str, price: Decimal, wall_ms: int) -> None:
         """Move the middle of the book. Raises `WorldError` for an unknown symbol, or no price."""
+
+    def advance(self, wall_ms: int) -> None:
+        """Let time do its work: orders expire, countdowns end."""
 
     def ledger(self) -> dict[str, Any]:
         """Return all the truth there is, as plain JSON values."""

@@ -48,18 +48,25 @@ class TellingVenue:
         )
 
     def thin(self, symbols, factor, refill_ms, wall_ms):
-        self.thinned.append((tuple(symbols), factor, refill_ms))
+        self.thinned.append((tuple(symbols), float(factor), refill_ms))
 
     def restore(self, symbols, wall_ms):
         self.thinned.append((tuple(symbols), 1.0, 0))
 
     def refill(self, symbols, wall_ms):
-        if self.market == "spot":
-            raise WorldError("no such symbol")
-        self.calls.append(("refill", symbols, 0))
+        self._need(symbols[0])
+        self.calls.append(("refill", tuple(symbols), 0))
 
     def set_price(self, symbol, price, wall_ms):
-        raise WorldError("no such symbol")
+        self._need(symbol)
+        self.calls.append(("set_price", symbol, price))
+
+    def _need(self, symbol):
+        if symbol not in {"futures": ("BTCUSDT", "ETHUSDT"), "spot": ("BTCUSDT",)}[self.market]:
+            raise WorldError(f"{symbol} is not traded on {self.market}")
+
+    def advance(self, wall_ms):
+        self.calls.append(("advance", wall_ms, 0))
 
     def ledger(self):
         return {"orders": list(self.orders), "limits": [limit.limit for limit in self.limits]}
