@@ -51,6 +51,7 @@ class Matching:
     ) -> None:
         self.market: Market = market
         self.fills: list[Fill] = []
+        self.fills_of: dict[str, list[Fill]] = {symbol: [] for symbol in books}
         self._books = books
         self._orders = orders
         self._account = account
@@ -157,11 +158,10 @@ class Matching:
         self._reporter.executed(order, "AMENDMENT", now_ms)
         return self._match(order, plan, now_ms)
 
-    def reprice(self, symbol: str, price: Decimal, now_ms: int) -> int:
-        """Set the price, and fill the resting orders that it reaches, at their own price; return how many fills."""
+    def reprice(self, symbol: str, price: Decimal, now_ms: int) -> None:
+        """Set the price, and fill the resting orders that it reaches, at their own price, as far as the book has it."""
         book = self._books[symbol]
         book.set_price(price)
-        before = len(self.fills)
         for side in ("BUY", "SELL"):
             for order in self._orders.resting(symbol, side):
                 wanted = self._wanted(order)
@@ -174,7 +174,6 @@ class Matching:
                 self._fill(order, order.price, _total(plan), maker=True, now_ms=now_ms)
                 self._reporter.settled(order)
                 self._trim(symbol, now_ms)
-        return len(self.fills) - before
 
     def _match(self, order: Order, plan: Sequence[Take], now_ms: int) -> tuple[Fill, ...]:
         self._expire_met(order, plan, now_ms)
@@ -211,6 +210,7 @@ class Matching:
             trade_id, order.id, order.client_id, what.symbol, order.side, price, quantity, quote, maker, now_ms, booked
         )  # fmt: skip
         self.fills.append(fill)
+        self.fills_of[what.symbol].append(fill)
         if order.status == "FILLED":
             self._orders.close(order)
             self._account.release(order)

@@ -12,6 +12,7 @@ from harness.dependencies.binance.gate.errors import Reject
 from harness.dependencies.binance.market.account import Fill
 from harness.dependencies.binance.market.symbols import BPS, Instrument, text
 from harness.dependencies.binance.market.views import money
+from harness.dependencies.binance.settings import Market
 
 INTERVALS: Final[Mapping[str, int]] = {
     "1s": 1_000, "1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000, "1h": 3_600_000,
@@ -115,7 +116,7 @@ def funding(
     ]
 
 
-def public_trade(fill: Fill) -> dict[str, Any]:
+def public_trade(fill: Fill, market: Market) -> dict[str, Any]:
     """Return an entry of trades."""
     answer: dict[str, Any] = {
         "id": fill.trade_id,
@@ -125,12 +126,12 @@ def public_trade(fill: Fill) -> dict[str, Any]:
         "time": fill.time_ms,
         "isBuyerMaker": (fill.side == "BUY") == fill.maker,
     }
-    return answer | {"isBestMatch": True}
+    return answer | ({"isBestMatch": True} if market == "spot" else {})
 
 
-def aggregate_trade(fill: Fill) -> dict[str, Any]:
+def aggregate_trade(fill: Fill, market: Market) -> dict[str, Any]:
     """Return an entry of aggTrades: one for each trade, as nobody trades in between."""
-    return {
+    answer: dict[str, Any] = {
         "a": fill.trade_id,
         "p": text(fill.price),
         "q": text(fill.quantity),
@@ -138,5 +139,5 @@ def aggregate_trade(fill: Fill) -> dict[str, Any]:
         "l": fill.trade_id,
         "T": fill.time_ms,
         "m": (fill.side == "BUY") == fill.maker,
-        "M": True,
     }
+    return answer | ({"M": True} if market == "spot" else {})

@@ -30,7 +30,7 @@ class Quotes:
         market: Market,
         books: Mapping[str, Book],
         orders: Orders,
-        fills: Sequence[Fill],
+        fills: Mapping[str, Sequence[Fill]],
         limits: Callable[[], Sequence[Limit]],
     ) -> None:
         self._market: Market = market
@@ -44,8 +44,8 @@ class Quotes:
             "time": lambda _params, wall_ms: {"serverTime": wall_ms},
             "exchange_info": self._exchange_info,
             "depth": self._depth,
-            "trades": lambda params, _: [prices.public_trade(fill) for fill in self._recent(params)],
-            "agg_trades": lambda params, _: [prices.aggregate_trade(fill) for fill in self._recent(params)],
+            "trades": lambda params, _: [prices.public_trade(fill, market) for fill in self._recent(params)],
+            "agg_trades": lambda params, _: [prices.aggregate_trade(fill, market) for fill in self._recent(params)],
             "klines": self._klines,
             "ticker_price": self._of_symbols(self._ticker),
             "book_ticker": self._of_symbols(self._book_ticker),
@@ -154,13 +154,15 @@ class Quotes:
 
     def _day(self, what: Instrument, wall_ms: int) -> dict[str, Any]:
         best = self._touch(what, wall_ms) if self._market == "spot" else {}
-        own = [fill.trade_id for fill in self._fills if fill.symbol == what.symbol][-1:]
-        return prices.day(what, self._price(what), best, (FIRST_TRADE_ID, own[0] if own else FIRST_TRADE_ID), wall_ms)
+        own = self._fills[what.symbol]
+        return prices.day(
+            what, self._price(what), best, (FIRST_TRADE_ID, own[-1].trade_id if own else FIRST_TRADE_ID), wall_ms
+        )
 
-    def _recent(self, params: Mapping[str, str]) -> list[Fill]:
+    def _recent(self, params: Mapping[str, str]) -> Sequence[Fill]:
         what = request.instrument(params, self._market)
         count = min(request.integer(params, "limit") or 500, 1_000)
-        return [fill for fill in self._fills if fill.symbol == what.symbol][-count:]
+        return self._fills[what.symbol][-count:]
 
     def _klines(self, params: Mapping[str, str], wall_ms: int) -> list[list[Any]]:
         what = self._what(params)

@@ -22,7 +22,7 @@ INCOME_ID: Final = 100_000
 class OrderReads:
     """What both markets have: orders and trades."""
 
-    def __init__(self, market: Market, orders: Orders, fills: Sequence[Fill], find: Find) -> None:
+    def __init__(self, market: Market, orders: Orders, fills: Mapping[str, Sequence[Fill]], find: Find) -> None:
         self._market: Market = market
         self._orders = orders
         self._fills = fills
@@ -72,9 +72,8 @@ class OrderReads:
         low, high = request.integer(params, "startTime"), request.integer(params, "endTime")
         found = [
             each
-            for each in self._fills
-            if each.symbol == symbol
-            and (order_id is None or each.order_id == order_id)
+            for each in self._fills[symbol]
+            if (order_id is None or each.order_id == order_id)
             and (from_id is None or each.trade_id >= from_id)
             and (low is None or each.time_ms >= low)
             and (high is None or each.time_ms <= high)
@@ -91,7 +90,7 @@ def _some(found: list[Any], params: Mapping[str, str], *, forward: bool) -> list
 class FuturesReads:
     """The futures account and its settings."""
 
-    def __init__(self, account: FuturesAccount, fills: Sequence[Fill]) -> None:
+    def __init__(self, account: FuturesAccount, fills: Mapping[str, Sequence[Fill]]) -> None:
         self._account = account
         self._fills = fills
         self.handlers: dict[str, Read] = {
@@ -140,11 +139,10 @@ class FuturesReads:
 
     def _income(self, params: Mapping[str, str], wall_ms: int) -> list[dict[str, Any]]:
         del wall_ms
-        wanted, kind = self._chosen(params), params.get("incomeType")
+        kind = params.get("incomeType")
         entries: list[dict[str, Any]] = []
-        for fill in self._fills:
-            if fill.symbol not in wanted:
-                continue
+        fills = [fill for symbol in self._chosen(params) for fill in self._fills[symbol]]
+        for fill in sorted(fills, key=lambda fill: fill.time_ms):
             for name, value in (("REALIZED_PNL", fill.booked.realised), ("COMMISSION", -fill.booked.commission)):
                 if value and kind in (None, "", name):
                     entries.append(
