@@ -233,7 +233,7 @@ class _Lane:
             "key": f"i-{self._symbol}-{self._desk.past.number(f'i-{self._symbol}'):05d}",
             "symbol": self._symbol,
             "side": "SELL" if reduce_only else "BUY",
-            "quantity": str(quantity),
+            "quantity": format(quantity, "f"),
             "decision_price": str(price if reduce_only else price + self._instrument.tick),
             "limit_bps": params["limit_bps"],
             "reduce_only": reduce_only,

@@ -20,7 +20,7 @@ _GRADES: Final = ("filled", "partial", "rejected", "abandoned")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoOverfill:
-    """Over all attempts of an intent, no more is filled than was asked for. Checked: intents."""
+    """Over all attempts of an intent, no more is filled than was asked for. Checked: intents with an order."""
 
     id: str
     name: str
@@ -41,7 +41,8 @@ class NoOverfill:
             for one in intents
             if one.filled() > one.quantity
         ]
-        return judged(self, history, offences, checked=len(intents), what="filled too much")
+        ordered = sum(bool(one.attempts or one.fills) for one in intents)
+        return judged(self, history, offences, checked=ordered, what="filled too much")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Agreed:
     """What is reported as filled is what the exchange filled: when it is reported, and at the end of the run.
 
     A report of `unknown` is none; it is owed a better one by the end. An intent that was never reported, because it
-    failed or its host died, must have no fills. Checked: intents.
+    failed or its host died, must have no fills. Checked: intents with a report or a fill.
     """
 
     id: str
@@ -66,7 +67,8 @@ class Agreed:
             for one in intents
             if (what := _disagreement(one))
         ]
-        return judged(self, history, offences, checked=len(intents), what="reported wrongly")
+        known = sum(bool(one.reports or one.fills) for one in intents)
+        return judged(self, history, offences, checked=known, what="reported wrongly")
 
 
 def _disagreement(intent: Intent) -> str:

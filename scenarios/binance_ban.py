@@ -1,0 +1,65 @@
+"""Patch 2: the IP is banned, again and longer, for nothing that the trader did; work keeps coming all the while."""
+
+from harness.dependencies.binance import faults as binance
+from harness.invariants.needs import at_least, observed_at_least
+from harness.invariants.resumption import recovers
+from harness.scenario import DependencySpec, Profile, Scenario, between, during
+from harness.units import ms, seconds
+from scenarios.binance_hosts import LIGHT_READS, trader
+from scenarios.binance_invariants import REFERENCE, limits
+
+SCENARIO = Scenario(
+    name="binance-ban",
+    title="The IP is banned, again and longer, while work goes on",
+    patch=2,
+    priority="P0",
+    ports=REFERENCE,
+    dependencies=(DependencySpec(name="binance", kind="binance"),),
+    profiles={
+        "full": Profile(
+            hosts=(trader(reads_per_s=2, resting=("BNBUSDT",), resting_gap_ns=seconds(4)),),
+            schedule=(
+                during(
+                    between(seconds(40), seconds(50)),
+                    between(seconds(80), seconds(110)),
+                    binance.ban("escalating", lengths_ms=(15_000, 30_000, 45_000), pause_ms=(5_000, 12_000)),
+                ),
+                during(
+                    between(seconds(230), seconds(240)),
+                    between(seconds(20), seconds(60)),
+                    binance.ban("first", "second", "third", lengths_ms=(20_000, 30_000, 60_000)),
+                ),
+            ),
+            settle_ns=seconds(75),
+            needs=(
+                at_least(200, "read", outcome="ok"),
+                at_least(10, "read", outcome="fail"),
+                observed_at_least(2, "ban"),
+            ),
+        ),
+        "short": Profile(
+            hosts=(
+                trader(
+                    reads_per_s=14,
+                    menu=LIGHT_READS,
+                    read_deadline_ns=seconds(3),
+                    resting=("BNBUSDT",),
+                    resting_gap_ns=ms(300),
+                    resting_deadline_ns=seconds(3),
+                ),
+            ),
+            schedule=(
+                during(
+                    seconds(3),
+                    seconds(4),
+                    binance.ban("escalating", lengths_ms=(1_000, 1_500, 2_000), pause_ms=(300, 600)),
+                    binance.ban("first", "second", "third", lengths_ms=(3_000, 3_500, 4_000)),
+                ),
+            ),
+            settle_ns=seconds(4),
+            needs=(at_least(60, "read", outcome="ok"), observed_at_least(1, "ban")),
+            options={"binance": {"windows": "short"}},
+        ),
+    },
+    invariants=(*limits(), recovers("read", stretch_ns=seconds(2))),
+)

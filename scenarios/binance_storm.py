@@ -1,0 +1,107 @@
+"""Patch 2: storms of -1003, others on the IP, lower limits, lost headers, a firewall, latency, resets, a stepped clock.
+
+Ten minutes of a trader that uses two thirds of the limit. The first fault is always a storm; of every further one each
+run takes one of the menu, and successive seeds go through it all.
+"""
+
+from harness.dependencies.binance import faults as binance
+from harness.faults import clock, network
+from harness.invariants.execution import agreed, no_overfill
+from harness.invariants.needs import at_least, observed_at_least
+from harness.invariants.resumption import recovers
+from harness.scenario import DependencySpec, Profile, Scenario, between, during
+from harness.units import ms, seconds
+from scenarios.binance_hosts import LIGHT_READS, trader
+from scenarios.binance_invariants import REFERENCE, limits
+
+_REFUSED = {"status": 429, "code": -1003}
+
+SCENARIO = Scenario(
+    name="binance-storm",
+    title="Binance refuses, bans, slows and hides, while work goes on",
+    patch=2,
+    priority="P0",
+    ports=REFERENCE,
+    dependencies=(DependencySpec(name="binance", kind="binance"),),
+    profiles={
+        "full": Profile(
+            hosts=(
+                trader(
+                    reads_per_s=2,
+                    resting=("BNBUSDT",),
+                    resting_gap_ns=seconds(6),
+                    lanes=("BTCUSDT",),
+                    intent_gap_ns=seconds(25),
+                ),
+            ),
+            schedule=(
+                during(between(seconds(40), seconds(50)), between(seconds(8), seconds(20)), binance.storm()),
+                during(
+                    between(seconds(130), seconds(150)),
+                    between(seconds(50), seconds(70)),
+                    binance.tenants("weight"),
+                    binance.lower_limits(),
+                    binance.no_headers(),
+                ),
+                during(
+                    between(seconds(240), seconds(260)),
+                    between(seconds(8), seconds(25)),
+                    binance.firewall(),
+                    binance.storm("no-headers", "short", share=0.5),
+                ),
+                during(
+                    between(seconds(350), seconds(370)),
+                    between(seconds(15), seconds(30)),
+                    binance.latency(latency_ms=2_500, jitter_ms=1_500, share=0.4),
+                    binance.resets(scope="all"),
+                    network.reset("trader", "binance"),
+                ),
+                during(
+                    between(seconds(430), seconds(445)),
+                    between(seconds(15), seconds(30)),
+                    clock.clock_step("trader"),
+                ),
+                during(between(seconds(470), seconds(490)), between(seconds(5), seconds(15)), binance.storm("short")),
+            ),
+            settle_ns=seconds(100),
+            needs=(
+                at_least(700, "read", outcome="ok"),
+                at_least(20, "cancel", outcome="ok"),
+                observed_at_least(2, "request", where=_REFUSED),
+            ),
+        ),
+        "short": Profile(
+            hosts=(
+                trader(
+                    reads_per_s=14,
+                    menu=LIGHT_READS,
+                    read_deadline_ns=seconds(5),
+                    resting=("BNBUSDT",),
+                    resting_gap_ns=ms(400),
+                    resting_deadline_ns=seconds(5),
+                    lanes=("BTCUSDT",),
+                    intent_gap_ns=seconds(1),
+                    intent_deadline_ns=seconds(6),
+                ),
+            ),
+            schedule=(
+                during(seconds(3), between(seconds(1), seconds(2)), binance.storm("short", short_ms=1_000)),
+                during(
+                    seconds(5),
+                    seconds(1),
+                    clock.clock_step("trader"),
+                    binance.latency(latency_ms=500, share=0.3),
+                    binance.no_headers(),
+                ),
+            ),
+            settle_ns=seconds(5),
+            needs=(
+                at_least(60, "read", outcome="ok"),
+                at_least(3, "cancel", outcome="ok"),
+                observed_at_least(1, "request", where=_REFUSED),
+            ),
+            options={"binance": {"windows": "short"}},
+        ),
+    },
+    invariants=(*limits(), recovers("read", stretch_ns=seconds(2)), no_overfill(), agreed()),
+)

@@ -1,0 +1,73 @@
+"""Patch 2: more orders than the account may send, and storms of -1015 at 429 and at 400; risk goes down all the same.
+
+Several lanes place and cancel as fast as they are let, others buy and reduce. What lowers risk has a limit of its own
+to meet: a second.
+"""
+
+from harness.dependencies.binance import faults as binance
+from harness.invariants.needs import at_least, observed_at_least
+from harness.scenario import DependencySpec, Profile, Scenario, between, during
+from harness.units import ms, seconds
+from scenarios.binance_hosts import trader
+from scenarios.binance_invariants import REFERENCE, limits
+
+_RESTING = ("BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT", "LINKUSDT", "DOTUSDT")
+
+SCENARIO = Scenario(
+    name="order-limit-storm",
+    title="More orders than the account may send, and -1015 out of the blue",
+    patch=2,
+    priority="P0",
+    ports=REFERENCE,
+    dependencies=(DependencySpec(name="binance", kind="binance"),),
+    profiles={
+        "full": Profile(
+            hosts=(
+                trader(
+                    resting=_RESTING,
+                    resting_gap_ns=ms(120),
+                    resting_deadline_ns=seconds(15),
+                    lanes=("BTCUSDT", "ETHUSDT"),
+                    intent_gap_ns=seconds(1),
+                    intent_deadline_ns=seconds(15),
+                ),
+            ),
+            schedule=(
+                during(between(seconds(22), seconds(26)), between(seconds(4), seconds(8)), binance.order_storm()),
+                during(
+                    between(seconds(45), seconds(50)),
+                    between(seconds(3), seconds(6)),
+                    binance.order_storm(retry_after_ms=2_000, share=0.5),
+                ),
+            ),
+            settle_ns=seconds(14),
+            needs=(
+                at_least(600, "place", outcome="ok"),
+                at_least(500, "cancel", outcome="ok"),
+                at_least(4, "execute", outcome="ok"),
+                observed_at_least(1, "request", where={"code": -1015}),
+            ),
+        ),
+        "short": Profile(
+            hosts=(
+                trader(
+                    resting=_RESTING,
+                    resting_gap_ns=ms(100),
+                    resting_deadline_ns=seconds(5),
+                    lanes=("BTCUSDT",),
+                    intent_gap_ns=ms(500),
+                    intent_deadline_ns=seconds(6),
+                ),
+            ),
+            schedule=(during(seconds(4), seconds(2), binance.order_storm(retry_after_ms=1_000)),),
+            settle_ns=seconds(5),
+            needs=(
+                at_least(100, "place", outcome="ok"),
+                at_least(80, "cancel", outcome="ok"),
+                observed_at_least(1, "request", where={"code": -1015}),
+            ),
+            options={"binance": {"windows": "short"}},
+        ),
+    },
+    invariants=limits(),
+)
