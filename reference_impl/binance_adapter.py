@@ -88,6 +88,7 @@ class BinanceAdapter:
     """
 
     channel_type: type[Channel] = Channel
+    driver_type: type[Driver] = Driver
     execution_type: type[Execution] = Execution
     journal_type: type[Journal] = Journal
     limiter_type: type[BinanceRateLimiter] = BinanceRateLimiter
@@ -115,7 +116,7 @@ class BinanceAdapter:
         self._reader = Reader(self._channel, self._dice)
         self._info = ExchangeInfo(self._channel, self._reader, self._limiter)
         self._journal = self.journal_type(Path(directory) / f"{name}.intents")
-        driver = Driver(self._channel, self._journal, self._policy, order_timeout)
+        driver = self.driver_type(self._channel, self._journal, self._policy, order_timeout)
         self._executions = Executions(
             self._channel, self._journal, driver, self._policy, self.execution_type, self._dice
         )

@@ -59,6 +59,21 @@ class Driver:
             await self._write_end(machine, end)
         return end
 
+    @staticmethod
+    def params(order: Order, send: Send) -> dict[str, object]:
+        """Return the parameters of POST /fapi/v1/order; RESULT, as the default answers before any fill."""
+        return {
+            "symbol": order.symbol,
+            "side": order.side,
+            "type": "LIMIT",
+            "timeInForce": "GTC" if order.resting else "IOC",
+            "quantity": send.quantity,
+            "price": send.price,
+            "newClientOrderId": send.client_id,
+            "newOrderRespType": "RESULT",
+            "reduceOnly": "true" if order.reduce_only else None,
+        }
+
     async def _send(self, machine: Execution, send: Send, deadline: float, batch: Sequence[Record] | None) -> None:
         order = machine.order
 
@@ -70,7 +85,7 @@ class Driver:
         call = Call(
             method="POST",
             path=ORDER,
-            params=order_params(order, send),
+            params=self.params(order, send),
             window_ms=self._policy.recv_window_ms,
             risk=order.reduce_only,
             timeout=self._patience(deadline),
@@ -139,18 +154,3 @@ class Driver:
             await self._journal.append(records)
         except BinanceError as error:  # the exchange knows what became of the orders, and will be asked again
             log.warning("the end of an intent is not written down: %s", error)
-
-
-def order_params(order: Order, send: Send) -> dict[str, object]:
-    """Return the parameters of POST /fapi/v1/order; RESULT is asked for, as the default answers before any fill."""
-    return {
-        "symbol": order.symbol,
-        "side": order.side,
-        "type": "LIMIT",
-        "timeInForce": "GTC" if order.resting else "IOC",
-        "quantity": send.quantity,
-        "price": send.price,
-        "newClientOrderId": send.client_id,
-        "newOrderRespType": "RESULT",
-        "reduceOnly": "true" if order.reduce_only else None,
-    }

@@ -118,9 +118,8 @@ class Executions:
         try:
             await self._journal.append([intent_record(order)])
         except BinanceError as error:
-            known = self._journal.intents.get(order.intent)
-            if known is not None and not known.finished:
-                raise
+            if (known := self._journal.intents.get(order.intent)) is not None:
+                return known.report()
             end = End(status="abandoned", reason=error.reason)
             return self._machine(order, rules, deadline).report(end)
         known = self._journal.intents.get(order.intent)
