@@ -137,7 +137,8 @@ class Matching:
             raise Reject(-5027, "No need to modify the order.")
         if order.moved >= MAX_CHANGES:
             raise Reject(-5026, "Exceed maximum modify order limit.")
-        was = order.quantity, order.price
+        was, place = (order.quantity, order.price), order.sequence
+        self._orders.lift(order)  # or it would stand in its own way
         order.quantity, order.price = quantity, price
         plan = self._would_take(order)
         if quantity <= order.executed or (self._is_post_only(order) and self._would_cross(order, plan)):
@@ -151,10 +152,10 @@ class Matching:
         except Reject:
             order.quantity, order.price = was
             self._account.reserve(order, (), order.price)
+            self._orders.rest(order, place)
             raise
         order.moved += 1
         order.updated_ms = now_ms
-        self._orders.lift(order)
         self._reporter.executed(order, "AMENDMENT", now_ms)
         return self._match(order, plan, now_ms)
 

@@ -40,7 +40,7 @@ class Order:
         self.response = "ACK"
         self.good_till_ms = 0
         self.status: Status = "NEW"
-        self.executed = _ZERO
+        self.executed = _ZERO.quantize(instrument.quantity_unit)
         self.quote = _ZERO
         self.held = _ZERO
         self.moved = 0
@@ -115,11 +115,11 @@ class Orders:
         """Count a change of the resting orders, as a fill of one."""
         self._versions[symbol] = self._versions.get(symbol, 0) + 1
 
-    def rest(self, order: Order) -> None:
-        """Put it behind all resting orders of its price or better."""
+    def rest(self, order: Order, place: int = 0) -> None:
+        """Put it behind all resting orders of its price or better; or back where it was, with its former `sequence`."""
         self.touch(order.instrument.symbol)
         self._sequence += 1
-        order.sequence = self._sequence
+        order.sequence = place or self._sequence
         key = -order.price if order.side == "BUY" else order.price
         insort(self._resting.setdefault((order.instrument.symbol, order.side), []), (key, order.sequence, order))
 
