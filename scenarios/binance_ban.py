@@ -5,7 +5,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.invariants.resumption import recovers
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
-from scenarios.binance_hosts import LIGHT_READS, trader
+from scenarios.binance_hosts import HEAVY_READS, LIGHT_READS, trader
 from scenarios.binance_invariants import REFERENCE, limits
 
 SCENARIO = Scenario(
@@ -17,7 +17,7 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance"),),
     profiles={
         "full": Profile(
-            hosts=(trader(reads_per_s=2, resting=("BNBUSDT",), resting_gap_ns=seconds(4)),),
+            hosts=(trader(reads_per_s=1.2, menu=HEAVY_READS, resting=("BNBUSDT",), resting_gap_ns=seconds(5)),),
             schedule=(
                 during(
                     between(seconds(40), seconds(50)),
@@ -25,15 +25,15 @@ SCENARIO = Scenario(
                     binance.ban("escalating", lengths_ms=(15_000, 30_000, 45_000), pause_ms=(5_000, 12_000)),
                 ),
                 during(
-                    between(seconds(230), seconds(240)),
+                    between(seconds(190), seconds(195)),
                     between(seconds(20), seconds(60)),
-                    binance.ban("first", "second", "third", lengths_ms=(20_000, 30_000, 60_000)),
+                    binance.ban("first", "second", "third", lengths_ms=(20_000, 30_000, 45_000)),
                 ),
             ),
-            settle_ns=seconds(75),
+            settle_ns=seconds(60),
             needs=(
-                at_least(200, "read", outcome="ok"),
-                at_least(10, "read", outcome="fail"),
+                at_least(100, "read", outcome="ok"),
+                at_least(5, "read", outcome="fail"),
                 observed_at_least(2, "ban"),
             ),
         ),

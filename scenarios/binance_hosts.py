@@ -38,6 +38,8 @@ READS: Final[tuple[Read, ...]] = (
     ("/fapi/v1/userTrades", {"symbol": "ETHUSDT"}, 5, True),
 )
 """Market data and the account, of all weights."""
+HEAVY_READS: Final = (READS[0], READS[0], READS[4], READS[1], READS[0])
+"""The heavier of them, 21 on average, for runs of many minutes."""
 LIGHT_READS: Final[tuple[Read, ...]] = (
     ("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": 20}, 2, False),
     ("/fapi/v1/openOrders", {"symbol": "BTCUSDT"}, 1, True),

@@ -1,17 +1,18 @@
 """Patch 2: storms of -1003, others on the IP, lower limits, lost headers, a firewall, latency, resets, a stepped clock.
 
 Ten minutes of a trader that uses two thirds of the limit. The first fault is always a storm; of every further one each
-run takes one of the menu, and successive seeds go through it all.
+run takes one of the menu; successive seeds go through it all. In the end the trader is killed while its clock is off,
+so that its next life begins with a time that the exchange would refuse.
 """
 
 from harness.dependencies.binance import faults as binance
-from harness.faults import clock, network
+from harness.faults import clock, network, process
 from harness.invariants.execution import agreed, no_overfill
 from harness.invariants.needs import at_least, observed_at_least
 from harness.invariants.resumption import recovers
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
-from scenarios.binance_hosts import LIGHT_READS, trader
+from scenarios.binance_hosts import HEAVY_READS, LIGHT_READS, trader
 from scenarios.binance_invariants import REFERENCE, limits
 
 _REFUSED = {"status": 429, "code": -1003}
@@ -27,9 +28,10 @@ SCENARIO = Scenario(
         "full": Profile(
             hosts=(
                 trader(
-                    reads_per_s=2,
+                    reads_per_s=1.2,
+                    menu=HEAVY_READS,
                     resting=("BNBUSDT",),
-                    resting_gap_ns=seconds(6),
+                    resting_gap_ns=seconds(8),
                     lanes=("BTCUSDT",),
                     intent_gap_ns=seconds(25),
                 ),
@@ -53,19 +55,16 @@ SCENARIO = Scenario(
                     between(seconds(350), seconds(370)),
                     between(seconds(15), seconds(30)),
                     binance.latency(latency_ms=2_500, jitter_ms=1_500, share=0.4),
-                    binance.resets(scope="all"),
+                    binance.resets(scope="all", share=0.3),
                     network.reset("trader", "binance"),
                 ),
-                during(
-                    between(seconds(430), seconds(445)),
-                    between(seconds(15), seconds(30)),
-                    clock.clock_step("trader"),
-                ),
-                during(between(seconds(470), seconds(490)), between(seconds(5), seconds(15)), binance.storm("short")),
+                during(between(seconds(430), seconds(436)), seconds(30), clock.clock_step("trader")),
+                during(between(seconds(440), seconds(445)), between(ms(500), seconds(5)), process.kill("trader")),
+                during(between(seconds(480), seconds(490)), between(seconds(5), seconds(15)), binance.storm("short")),
             ),
             settle_ns=seconds(100),
             needs=(
-                at_least(700, "read", outcome="ok"),
+                at_least(400, "read", outcome="ok"),
                 at_least(20, "cancel", outcome="ok"),
                 observed_at_least(2, "request", where=_REFUSED),
             ),
@@ -89,7 +88,6 @@ SCENARIO = Scenario(
                 during(
                     seconds(5),
                     seconds(1),
-                    clock.clock_step("trader"),
                     binance.latency(latency_ms=500, share=0.3),
                     binance.no_headers(),
                 ),

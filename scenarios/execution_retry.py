@@ -19,7 +19,7 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance"),),
     profiles={
         "full": Profile(
-            hosts=(trader(lanes=_LANES, intent_gap_ns=ms(1_500), intent_deadline_ns=seconds(9)),),
+            hosts=(trader(lanes=_LANES, intent_gap_ns=seconds(4), intent_deadline_ns=seconds(9)),),
             schedule=(
                 during(
                     between(seconds(5), seconds(8)),
@@ -50,12 +50,12 @@ SCENARIO = Scenario(
             settle_ns=seconds(15),
             needs=(
                 at_least(60, "execute", outcome="ok"),
-                observed_at_least(100, "fill"),
+                observed_at_least(60, "fill"),
                 observed_at_least(2, "request", where={"fault": "reject"}),
             ),
         ),
         "short": Profile(
-            hosts=(trader(lanes=_LANES, intent_gap_ns=ms(300), intent_deadline_ns=seconds(5)),),
+            hosts=(trader(lanes=_LANES, intent_gap_ns=ms(600), intent_deadline_ns=seconds(5)),),
             schedule=(
                 during(
                     ms(500),

@@ -20,7 +20,7 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance"),),
     profiles={
         "full": Profile(
-            hosts=(trader(lanes=_LANES, intent_gap_ns=ms(1_500), intent_deadline_ns=seconds(12)),),
+            hosts=(trader(lanes=_LANES, intent_gap_ns=seconds(4), intent_deadline_ns=seconds(12)),),
             schedule=(
                 during(
                     between(seconds(5), seconds(8)),
@@ -55,10 +55,10 @@ SCENARIO = Scenario(
                 ),
             ),
             settle_ns=seconds(25),
-            needs=(at_least(60, "execute", outcome="ok"), observed_at_least(100, "fill")),
+            needs=(at_least(60, "execute", outcome="ok"), observed_at_least(60, "fill")),
         ),
         "short": Profile(
-            hosts=(trader(lanes=_LANES, intent_gap_ns=ms(300), intent_deadline_ns=seconds(6)),),
+            hosts=(trader(lanes=_LANES, intent_gap_ns=ms(600), intent_deadline_ns=seconds(6)),),
             schedule=(
                 during(
                     ms(500),

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from harness.history.history import History
 from harness.history.query import OperationRecord, fault_windows, lifetimes, operations
 from harness.invariants.base import none_of
-from harness.invariants.exchange_record import margin_ns, merged, overlap_ns, read_exchange
+from harness.invariants.exchange_record import longest_outside_ns, margin_ns, merged, read_exchange
 from harness.invariants.findings import Moment, at, counted, finding
 from harness.units import human, ms, seconds
 from harness.verdict import Finding, InvariantResult
@@ -80,11 +80,12 @@ class _Unanswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskFirst:
-    """A cancel, and an order that only reduces, takes at most `limit` plus `margin`, waits that were told aside.
+    """A cancel, and an order that only reduces, takes at most `limit` plus `margin` whenever it could be done.
 
-    Not counted is time in which the IP was told to wait or was banned, and in which a fault of `excused` held: one that
-    makes every request slow or futile, so that no priority could help. An order that reduces needs an order's slot, so
-    for it (not for a cancel) a wait for orders is not counted either. Observed: offences. Checked: operations.
+    It could not while the IP was told to wait or was banned, and while a fault of `excused` held: one that makes every
+    request slow or futile, so that no priority could help. An order that reduces needs an order's slot, so it (not a
+    cancel) could not during a wait for orders either. Between such times each stretch counts by itself: who is refused
+    again after a wait has done what he could. Observed: offences. Checked: operations.
     """
 
     id: str
@@ -98,7 +99,7 @@ class RiskFirst:
     needs_end: bool = False
 
     def judge(self, history: History) -> InvariantResult:
-        """Judge each by how long it took, less what is not counted."""
+        """Judge each by the longest stretch in which it could have been done."""
         limit = self.limit_ns + margin_ns(history, self.margin_ns, self.real_margin_ns)
         record = read_exchange(history, self.exchange)
         faults = [
@@ -118,8 +119,7 @@ class RiskFirst:
             end_ns = _gone_ns(history, one) if one.end_ns is None else one.end_ns
             if _froze(history, one):
                 continue
-            lost_ns = overlap_ns(barred if one.name == "cancel" else no_slot, one.start_ns, end_ns)
-            waited_ns = end_ns - one.start_ns - lost_ns
+            waited_ns = longest_outside_ns(barred if one.name == "cancel" else no_slot, one.start_ns, end_ns)
             if one.end_ns is None and waited_ns <= limit:
                 continue
             checked += 1
@@ -138,7 +138,7 @@ class RiskFirst:
         worst = max(late, key=lambda one: one.waited_ns)
         sentence = (
             f"{counted(len(late), 'risk-lowering operation')} took more than {human(self.limit_ns)}: "
-            f"{worst.record.name} {_label(worst.record)} took {human(worst.waited_ns)} beside the waits that were told"
+            f"{worst.record.name} {_label(worst.record)} took {human(worst.waited_ns)} although nothing barred it"
         )
         return finding(
             history,

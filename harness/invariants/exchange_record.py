@@ -209,6 +209,16 @@ def overlap_ns(windows: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -
     return sum(max(0, min(until, end_ns) - max(since, start_ns)) for since, until in windows)
 
 
+def longest_outside_ns(windows: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> int:
+    """Return the longest stretch of that time that lies in none of these windows, which are in order."""
+    longest, since_ns = 0, start_ns
+    for opens_ns, closes_ns in windows:
+        if closes_ns > since_ns and opens_ns < end_ns:
+            longest = max(longest, opens_ns - since_ns)
+            since_ns = closes_ns
+    return max(longest, end_ns - since_ns)
+
+
 def margin_ns(history: History, sim_ns: int, real_ns: int) -> int:
     """Return the margin of the world in which the history was made."""
     return real_ns if history.header.world == "real" else sim_ns

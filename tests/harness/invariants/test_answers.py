@@ -78,7 +78,7 @@ def test_risk_that_waited(market, fields):
     assert Outcome.VIOLATED is result.verdict
     name = fields["name"]
     assert result.finding.sentence == (
-        f"1 risk-lowering operation took more than 1 s: {name} {name}-1 took 1.5 s beside the waits that were told"
+        f"1 risk-lowering operation took more than 1 s: {name} {name}-1 took 1.5 s although nothing barred it"
     )
 
 
@@ -101,6 +101,14 @@ def test_waits_that_were_told_are_not_counted(market, name, scope, verdict):
     """A wait for orders is no excuse for a cancel."""
     market.order(2, status=429, wait=4, scope=scope).do(name, 1.5, 6.5, reduce_only=True)
     assert verdict is risk(market.end(20)).verdict
+
+
+def test_each_stretch_between_waits_counts_by_itself(market):
+    """Refused again after a wait, it has done what it could; another matter is a second without anything."""
+    market.ask(1, status=429, wait=2).ask(3.8, status=429, wait=2).do("cancel", 0.5, 6.7)
+    assert Outcome.HOLDS is risk(market.end(20)).verdict
+    market.ask(8, status=429, wait=2).ask(11.2, status=429, wait=2).do("cancel", 8, 13.5)
+    assert Outcome.VIOLATED is risk(market.end(20)).verdict
 
 
 def test_a_ban_and_an_excused_fault_are_not_counted(market):
