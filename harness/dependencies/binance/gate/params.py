@@ -60,35 +60,34 @@ def parse(request: Request) -> Params:
 
 def _add(raw: bytes, made: Params, earlier: Mapping[str, str]) -> bytes:
     """Add the parameters of `raw` that are not in `earlier`; return `raw` without the signature."""
-    values = made.values
-    seen: set[str] = set()
-    pairs = raw.split(b"&", PARAMETERS_MAX + 1)
-    if len(pairs) > PARAMETERS_MAX:
-        made.refusal = made.refusal or Reject(-1101, "Too many parameters sent for this endpoint.")
-        return raw
-    for pair in pairs:
-        if not pair:
-            continue
-        name_raw, _, value_raw = pair.partition(b"=")
-        name, value = _decode(name_raw), _decode(value_raw)
-        if name in seen:
-            made.refusal = made.refusal or Reject(-1101)
-            continue
-        seen.add(name)
-        if name not in earlier:
-            values[name] = value
-    if "signature" not in seen:
+    pairs = _split(raw, made)
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        made.refusal = made.refusal or Reject(-1101)
+    made.values.update({**given, **earlier} if earlier else given)
+    if "signature" not in given:
         return raw
     head, mark, last = raw.rpartition(b"&signature=")
     if mark and b"&" not in last:
         return head
-    return b"&".join([pair for pair in pairs if pair.partition(b"=")[0] != b"signature"])
+    return b"&".join([pair for pair in raw.split(b"&") if pair.partition(b"=")[0] != b"signature"])
+
+
+def _split(raw: bytes, made: Params) -> list[tuple[str, str]]:
+    """Return names and values in order, decoded; those beyond `PARAMETERS_MAX` are a refusal."""
+    if raw.count(b"&") >= PARAMETERS_MAX:
+        made.refusal = made.refusal or Reject(-1101, "Too many parameters sent for this endpoint.")
+        return []
+    if b"%" in raw or b"+" in raw:
+        parted = [pair.partition(b"=") for pair in raw.split(b"&") if pair]
+        return [(_decode(name), _decode(value)) for name, _, value in parted]
+    # Most requests have nothing to decode, and this is half of the parser's time.
+    whole = [pair.partition("=") for pair in raw.decode("utf-8", "replace").split("&") if pair]
+    return [(name, value) for name, _, value in whole]
 
 
 def _decode(raw: bytes) -> str:
-    if b"%" in raw or b"+" in raw:
-        raw = unquote_to_bytes(raw.replace(b"+", b" "))
-    return raw.decode("utf-8", "replace")
+    return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8", "replace")
 
 
 def authenticate(

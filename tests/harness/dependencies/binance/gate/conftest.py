@@ -10,7 +10,7 @@ from harness.dependencies.binance.arms import Arm
 from harness.dependencies.binance.exchange import Exchange
 from harness.dependencies.binance.gate.errors import Reject
 from harness.dependencies.binance.market.venue import Outcome
-from harness.dependencies.binance.settings import API_KEY, API_SECRET, Settings
+from harness.dependencies.binance.settings import API_KEY, API_SECRET, SHORT_FUTURES_LIMITS, Limit, Settings
 from harness.dependencies.binance.wire import Answer, Request
 from harness.errors import WorldError
 from harness.tape import Stream
@@ -174,3 +174,15 @@ def desks():
 def _told():
     """Take an answer apart."""
     return told
+
+
+@pytest.fixture
+def limit():
+    """Make a limit: type, interval, number, limit."""
+    return Limit
+
+
+@pytest.fixture
+def short_limits():
+    """The limits of futures in windows of seconds."""
+    return SHORT_FUTURES_LIMITS
