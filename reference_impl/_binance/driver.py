@@ -24,7 +24,7 @@ _WRITES: Final = 3
 """Lines written for one order before a disk counts as too slow."""
 _QUERY_WINDOW_MS: Final = 5_000
 _QUERY_TIMEOUT: Final = 2.0
-"""Seconds; short, as another question costs a weight of 1."""
+"""Seconds; short, as another question costs a weight of 1. A mere price is not waited for any longer in the queue."""
 _FOR_GOOD: Final = LIMITER_REASONS | {"journal"}
 
 
@@ -130,9 +130,11 @@ class Driver:
             path=ORDER,
             params={"symbol": order.symbol, "origClientOrderId": client_id},
             window_ms=_QUERY_WINDOW_MS,
-            risk=urgent,
+            risk=urgent or order.reduce_only,
             timeout=_QUERY_TIMEOUT,
         )
+        if not urgent:
+            deadline = min(deadline, time.monotonic() + _QUERY_TIMEOUT)
         try:
             return await self._channel.call(call, deadline)
         except BinanceError as error:

@@ -26,16 +26,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from reference_impl._binance.order_view import view
 from reference_impl._binance.outcome import Outcome
 from reference_impl._binance.report import Attempt, End, ExecutionReport, Order, report
 from reference_impl._binance.symbols import SymbolRules
 from reference_impl.retry import Dice, RetryPolicy, equal_jitter, full_jitter
-
-_TROUBLES: Final = {"failed": "unavailable", "limited": "rate_limited"}
-"""Names that reports use for kinds of outcomes, where they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +185,10 @@ class Execution:
             case "blocked":
                 self._void(attempt, "blocked")
                 self._refused = "blocked"
+            case "limited":
+                self._void(attempt, "rate_limited")  # the limiter knows how long to wait
             case kind:
-                self._void(attempt, _TROUBLES.get(kind, kind))
+                self._void(attempt, "unavailable" if kind == "failed" else kind)
                 self._back_off(now)
 
     def told(self, query: Query, outcome: Outcome, now: float) -> None:

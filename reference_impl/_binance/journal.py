@@ -1,9 +1,10 @@
 """The journal of intents: an append-only file that knows of every order before the exchange does.
 
-A line is one batch that was synced as a whole: `<crc32 of the rest, 8 hex digits> <JSON array of records>`. A program
-or machine that dies while it writes leaves a torn last line: the file is cut off before it at the next start, as
-nothing that was being written had been sent. A bad line *before* good ones is damage that nobody can explain away, and
-is refused: an order might be unknown behind it.
+A line is one batch that was synced as a whole: `<crc32 of the rest, 8 hex digits> <JSON>`, {at_ms, records}; `at_ms` is
+the wall clock when it was written, for whoever has to explain an order later, and decides nothing. A program or machine
+that dies while it writes leaves a torn last line: the file is cut off before it at the next start, as nothing that was
+being written had been sent. A bad line *before* good ones is damage that nobody can explain away, and is refused: an
+order might be unknown behind it.
 
 Appending is durable when it returns (fsync, in a thread); what is appended meanwhile goes with the next batch. The file
 is written anew when it has grown to several times of what it must hold: beside the old one, then renamed over it.
@@ -14,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import time
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,9 +32,9 @@ _GROWTH: Final = 4
 _DIGITS: Final = 8
 
 
-def encode(records: Iterable[Record]) -> bytes:
+def encode(records: Iterable[Record], at_ms: int) -> bytes:
     """Return the line of a batch."""
-    text = json.dumps(list(records), separators=(",", ":")).encode()
+    text = json.dumps({"at_ms": at_ms, "records": list(records)}, separators=(",", ":")).encode()
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
@@ -64,7 +66,7 @@ def _decode(line: bytes) -> list[Record] | None:
     checksum, space, text = line[:_DIGITS], line[_DIGITS : _DIGITS + 1], line[_DIGITS + 1 : -1]
     if not line.endswith(b"\n") or space != b" " or checksum != b"%08x" % zlib.crc32(text):
         return None
-    records: list[Record] = json.loads(text)
+    records: list[Record] = json.loads(text)["records"]
     return records
 
 
@@ -114,7 +116,7 @@ class JournalFile:
     def rewrite(self, records: Iterable[Record]) -> None:
         """Have the file hold exactly these. Raises `OSError`; the old one is then in force."""
         fresh = self._path.with_name(f"{self._path.name}.new")
-        content = b"".join(encode([record]) for record in records)
+        content = b"".join(encode([record], _wall_ms()) for record in records)
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             _write(file, content)
@@ -195,7 +197,7 @@ class Journal:
 
     async def _write_batch(self, records: Sequence[Record]) -> str | None:
         try:
-            await asyncio.to_thread(self._journal_file.append, encode(records))
+            await asyncio.to_thread(self._journal_file.append, encode(records, _wall_ms()))
         except OSError as error:
             return str(error)
         for record in records:
@@ -209,6 +211,10 @@ class Journal:
         except OSError as error:
             log.warning("journal: not written anew: %s", error)
             self._journal_file.put_off()
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1_000)
 
 
 def _write(file: int, content: bytes) -> None:

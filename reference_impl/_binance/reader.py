@@ -38,8 +38,11 @@ class Reader:
                 raise RejectedError(f"{call.method} {call.path}: {outcome.text}", code=outcome.code)
             if outcome.kind == "blocked":
                 raise BinanceError("blocked", f"{call.method} {call.path}: the firewall refused it")
-            pause = full_jitter(_PAUSE, times, _PAUSE_MAX, self._dice)
-            times += 1
+            if outcome.kind == "limited":
+                pause = 0.0  # the limiter knows how long, and spreads who waits
+            else:
+                pause = full_jitter(_PAUSE, times, _PAUSE_MAX, self._dice)
+                times += 1
             if time.monotonic() + pause >= deadline:
                 raise BinanceError(trouble, f"{call.method} {call.path}: {outcome.text}", code=outcome.code)
             await asyncio.sleep(pause)
