@@ -141,7 +141,7 @@ class Limiter:
         """Serve those that wait. Whose wait is over is in `settled`; `wake` says when to come back at the latest."""
         for ticket in self.room.overdue(now):
             self._fail(ticket, "deadline", "no place before the deadline")
-        while self._out and self._oldest().sent <= now - _HELD_S:
+        while self._out and self._oldest().sent + _HELD_S <= now:
             _log.error("nothing was heard of a request for %.0f s; counted as lost", _HELD_S)
             self._lose(self._oldest(), now)
         while self.room.count and self._serve_one(now):
@@ -212,7 +212,7 @@ class Limiter:
 
     def overlap(self, ticket: Ticket, now: float) -> float:
         """Return when one more request may be in flight; `inf` if that hangs on an answer."""
-        while self._strikes and self._strikes[0] <= now - _STRIKE_S:
+        while self._strikes and self._strikes[0] + _STRIKE_S <= now:
             self._strikes.popleft()
         out = len(self._out)
         most = self.policy.max_in_flight
