@@ -45,7 +45,7 @@ class Driver:
     process: "subprocess.Popen[str]"
     warned: list[str] = field(default_factory=list)
 
-    def ask(self, step: str, **arguments: Any) -> Step:
+    def ask(self, step: str, /, **arguments: Any) -> Step:
         """Have the client do one thing. Fails the test if its program ended, or takes longer than it ever should."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -60,13 +60,13 @@ class Driver:
         self.warned += reply["warnings"]
         return Step(reply.get("told"), reply.get("raised"), tuple(reply["warnings"]))
 
-    def do(self, step: str, **arguments: Any) -> Any:
+    def do(self, step: str, /, **arguments: Any) -> Any:
         """Have the client do something that must work."""
         done = self.ask(step, **arguments)
         assert done.raised is None, done.raised
         return done.told
 
-    def fail(self, step: str, **arguments: Any) -> Mapping[str, Any]:
+    def fail(self, step: str, /, **arguments: Any) -> Mapping[str, Any]:
         """Have the client do something that must fail; return what it raised."""
         done = self.ask(step, **arguments)
         assert done.raised is not None, done.told
@@ -79,7 +79,7 @@ class Emulator:
 
     url: str
 
-    def control(self, name: str, **body: Any) -> Any:
+    def control(self, name: str, /, **body: Any) -> Any:
         """Ask the control API."""
         getting = name in ("state", "ledger", "kinds")
         data = None if getting else json.dumps(body).encode()
@@ -188,6 +188,7 @@ def running(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[Clie
     argv = [build_environment(kind.environment), HERE / f"programs/{kind.program}.py"]
     argv += [emulator.url, API_KEY, API_SECRET, kind.market]
     settings = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    settings.pop("PYTHONDONTWRITEBYTECODE", None)  # some clients take seconds to compile
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=settings)
     try:
         yield Client(request.param, kind.market, Driver(process), emulator)

@@ -18,7 +18,7 @@ class Client:
         default = {"defaultType": "swap" if market == "futures" else "spot"}
         self._exchange = ccxt.pro.binance({"apiKey": key, "secret": secret, "options": default})
         point(self._exchange, url)
-        self._seen: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._seen: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
         self._watching: asyncio.Task[None] | None = None
 
     async def time(self) -> int:
@@ -55,7 +55,7 @@ class Client:
         await self._exchange.load_markets()
         self._watching = asyncio.create_task(self._watch())
         while not (clients := self._sockets()):  # noqa: ASYNC110 - see below
-            await asyncio.sleep(0)  # ccxt has no other way to tell that it began to connect
+            await asyncio.sleep(0.01)  # ccxt has no other way to tell that it began to connect
         for client in clients:
             await client.connected
         if self._market == "spot":
@@ -65,21 +65,31 @@ class Client:
         async with asyncio.timeout(10):
             while True:
                 seen = await self._seen.get()
+                if isinstance(seen, Exception):
+                    raise seen
                 if (seen["client_id"], seen["status"]) == (client_id, status):
                     return seen
 
     async def unsubscribe(self) -> None:
         if self._watching is not None:
             self._watching.cancel()
+        for client in self._sockets():
+            await client.close()
+
+    async def _close(self) -> None:
+        await self.unsubscribe()
         await self._exchange.close()
 
     def _sockets(self) -> list[Any]:
         return [client for url, client in self._exchange.clients.items() if url.startswith("ws://")]
 
     async def _watch(self) -> None:
-        while True:
-            for order in await self._exchange.watch_orders(self._symbol):
-                self._seen.put_nowait(describe_order(order))
+        try:
+            while True:
+                for order in await self._exchange.watch_orders(self._symbol):
+                    self._seen.put_nowait(describe_order(order))
+        except Exception as error:  # noqa: BLE001 - handed to the step that waits for an event
+            self._seen.put_nowait(error)
 
 
 async def _main() -> None:
@@ -87,7 +97,7 @@ async def _main() -> None:
     try:
         await serve_async(steps_of(client))
     finally:
-        await client.unsubscribe()
+        await client._close()
 
 
 asyncio.run(_main())

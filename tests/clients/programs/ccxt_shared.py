@@ -37,10 +37,10 @@ def order_arguments(wanted: dict[str, Any]) -> tuple[Any, ...]:
 
 def describe_order(order: dict[str, Any]) -> dict[str, Any]:
     """Return what Binance said of an order, and what ccxt made of it as `unified`."""
-    info = order["info"].get("o", order["info"])
+    info = order["info"]
     return {
         "client_id": order["clientOrderId"],
-        "status": info.get("status") or info["X"],
+        "status": info["status"] if "status" in info else info["X"],
         "filled": text(order["filled"]),
         "unified": {name: order[name] for name in ("symbol", "status", "side", "type", "amount", "filled", "average")},
     }

@@ -68,7 +68,12 @@ class Client:
                     return seen
 
     async def unsubscribe(self) -> None:
-        await self._stream.__aexit__(None, None, None)
+        """Close the sockets under the client's closing, which would wait 10 s for a message first."""
+        if self._futures:
+            await asyncio.gather(self._stream.close(), self._stream.ws.close())
+        else:
+            await self._stream.close()
+            await asyncio.gather(self._client.ws_api.close(), self._client.ws_api.ws.close())
 
 
 async def _main() -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 Step = Callable[..., Any]
@@ -64,7 +65,7 @@ def steps_of(client: object) -> dict[str, Step]:
 
 def text(value: Any) -> str:
     """Return an amount as plain text, never in the `1e-05` form."""
-    return f"{value:.12f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
 
 
 def _prepare() -> tuple[Any, _Kept]:
