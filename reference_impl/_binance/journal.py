@@ -2,9 +2,9 @@
 
 A line is one batch that was synced as a whole: `<crc32 of the rest, 8 hex digits> <JSON>`, {at_ms, records}; `at_ms` is
 the wall clock when it was written, for whoever has to explain an order later, and decides nothing. A program or machine
-that dies while it writes leaves a torn last line: the file is cut off before it at the next start, as nothing that was
-being written had been sent. A bad line *before* good ones is damage that nobody can explain away, and is refused: an
-order might be unknown behind it.
+that dies while it writes leaves a last line without an end: the file is cut off before it at the next start, as nothing
+that was being written had been sent. Any other bad line is damage that nobody can explain away, and is refused: an
+order might be unknown in it.
 
 Appending is durable when it returns (fsync, in a thread); what is appended meanwhile goes with the next batch. The file
 is written anew when it has grown to several times of what it must hold: beside the old one, then renamed over it.
@@ -41,7 +41,7 @@ def encode(records: Iterable[Record], at_ms: int) -> bytes:
 def read(content: bytes, intents: Intents) -> int:
     """Apply the records of a file; return how many of its bytes are good.
 
-    Raises `ValueError` if a bad line is followed by a good one, or a good line makes no sense.
+    Raises `ValueError` if a bad line is not the last, or has an end, or a good line makes no sense.
     """
     good = position = 0
     broken = False
@@ -59,6 +59,8 @@ def read(content: bytes, intents: Intents) -> int:
             except (KeyError, TypeError, ArithmeticError) as error:
                 raise ValueError(f"a record of the journal makes no sense at byte {good}") from error
             good = position
+    if broken and content.endswith(b"\n"):
+        raise ValueError(f"the journal is damaged at byte {good}")
     return good
 
 
