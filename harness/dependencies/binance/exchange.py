@@ -115,12 +115,11 @@ class Exchange:
             return self._execute(visit, route)
         live, error = met
         if self._armed.happens(live.options.get("executed", 0)):
-            headers = visit.headers
             try:
                 self._execute(visit, route)
             except Reject:
                 visit.lose()
-            visit.headers = headers
+            self._admission.tell_use(visit)  # of orders nothing is said, as after every refusal
             live.executed += visit.executed
         visit.after_ns = 0
         raise Reject.of(error, **EXAMPLE_FIELDS)

@@ -65,7 +65,12 @@ class Admission:
         budget = self._quotas.addresses[visit.request.ip].weight[visit.route.market]
         budget.charge(visit.route.failed_weight, visit.wall_ms)
         visit.weight += visit.route.failed_weight
-        visit.headers = budget.headers()
+        self.tell_use(visit)
+
+    def tell_use(self, visit: Visit) -> None:
+        """Let the answer's headers tell the use of weight, and nothing else."""
+        if visit.market is not None:
+            visit.headers = self._quotas.addresses[visit.request.ip].weight[visit.market].headers()
 
     def authenticate(self, visit: Visit) -> None:
         """Check key, signature and timestamp, as far as the endpoint wants them. Raises `Reject`."""
