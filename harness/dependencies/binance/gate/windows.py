@@ -39,9 +39,7 @@ class Counter:
         """Bring it to the present: a new window begins at nothing, and other tenants' use is added."""
         start_ms = wall_ms - wall_ms % self.window_ms
         if start_ms != self._start_ms:
-            # The very first look says nothing of the time before it.
-            self._seen_ms = start_ms if self._start_ms >= 0 else wall_ms
-            self._start_ms = start_ms
+            self._start_ms = self._seen_ms = start_ms
             self.own = self._alien = 0
         if self._rate and wall_ms > self._seen_ms:
             room = max(self._alien, (self.limit - self.own) * _MICRO)
