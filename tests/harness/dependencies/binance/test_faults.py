@@ -237,7 +237,7 @@ def order(**fields):
 
 def read(**fields):
     """A read likewise."""
-    return order(method="GET", path="/fapi/v1/depth", weight=2, **fields)
+    return order(**{"method": "GET", "path": "/fapi/v1/depth", "weight": 2, **fields})
 
 
 def ended(kind, **counts):
@@ -260,6 +260,7 @@ def orders(used, limit=300, **fields):
     return order(orders=1, counts=[[10_000, used, limit]], **fields)
 
 
+SPOT_ORDER = order(market="spot", orders=1, counts=[[10_000, 1, 100]])
 UNKNOWN = {"fault": "unknown_error", "status": 503}
 PROOF = [
     (faults.storm(), "short", [read(fault="too_many_requests", status=429, code=-1003)], {"hit": 1}),
@@ -312,6 +313,12 @@ PROOF = [
         "orders",
         [ended("tenant", orders=140), orders(100), orders(150)],
         {"orders": 140, "of_others_at_least": 49, "felt": 1},
+    ),
+    (
+        faults.tenants(),
+        "orders",
+        [ended("tenant", orders=170), orders(290), orders(160)],
+        {"orders": 170, "of_others_at_least": 159, "felt": 2},
     ),
     (faults.lower_limits(), "lower-limits", [weight(600, 1_200)], {"counted": 1, "felt": 1, "highest_percent": 50}),
     (faults.lower_limits(), "lower-limits", [orders(75, 150)], {"counted": 1, "felt": 1, "highest_percent": 50}),
@@ -384,10 +391,13 @@ def test_nothing_else_proves_it(fault, mode, seen, counts):
         (faults.tenants(), "weight", [ended("tenant"), weight(2_000, others=900)]),
         (faults.tenants(), "orders", [ended("tenant", orders=140), orders(148), orders(149)]),
         (faults.tenants(), "orders", [ended("tenant", orders=140), orders(150), orders(151), orders(1)]),
+        (faults.tenants(), "orders", [ended("tenant", orders=140), orders(2), orders(149)]),
+        (faults.tenants(), "orders", [ended("tenant", orders=140), orders(150), SPOT_ORDER, orders(151)]),
         (faults.tenants(), "orders", [ended("tenant"), orders(100), orders(150)]),
         (faults.lower_limits(), "lower-limits", [weight(599, 1_200)]),
         (faults.lower_limits(), "lower-limits", [weight(2_400, 2_400)]),
         (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), order()]),
+        (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), read(after_ns=-1)]),
         (faults.thin_book(), "thin-book", [ended("thin_book"), ended("price_move", fills=2)]),
     ],
 )
@@ -403,4 +413,15 @@ def test_a_fault_never_healed_is_judged_to_the_end():
     began = FaultBegan(START, "harness", 1, 0, fault.name, "firewall", fault.on)
     hit = Observation(seconds(99), "binance", 1, *read(fault="firewall", status=403))
     history = History.of([header, began, hit])
+    assert fault.evidence(history, fault_windows(history)[0]).bit
+
+
+def test_limits_that_were_lowered_at_once_are_compared_with_the_first_ones():
+    """A fault that begins with the run, in the very instant in which the exchange first says its limits."""
+    fault = faults.lower_limits()
+    header = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "full", "sim", 7, {}, [])
+    began = FaultBegan(0, "harness", 1, 0, fault.name, "lower-limits", fault.on)
+    said = [Observation(0, "binance", 1, "exchange", limits) for limits in (BEFORE, HALVED)]
+    hit = Observation(5, "binance", 1, *weight(600, 1_200))
+    history = History.of([header, began, *said, hit])
     assert fault.evidence(history, fault_windows(history)[0]).bit
