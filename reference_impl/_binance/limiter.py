@@ -15,6 +15,7 @@ monotonic seconds. Methods whose names begin without underscore and that `flawed
 
 import logging
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ _BAN_S: Final = 120.0
 _FIREWALL_S: Final = 10.0
 _FIREWALL_CAP: Final = 300.0
 _DIGITS: Final = 10
+_TIME: Final = re.compile(rb'\s*{\s*"serverTime"\s*:\s*(\d{13})\s*}\s*')
+_TIME_MAX: Final = 64
+"""The answer to GET time, read as it passes; its length at most, in bytes."""
 _HELD_S: Final = 60.0
 """Seconds after which a request of which nothing is heard is taken to be lost: no client waits so long."""
 _STRIKING: Final = (418, 429)
@@ -72,7 +76,7 @@ class Limiter:
         self._throttle = Penalty(draw)
         self._counters = [self.counter(limit, self.clock) for limit in policy.assumed]
         self._out: dict[int, Ticket] = {}
-        self._strikes: deque[float] = deque()
+        self.strikes: deque[float] = deque()
         self._date = ""
         self._number = 0
         self._closed = False
@@ -110,13 +114,20 @@ class Limiter:
 
     def answered(self, ticket: Ticket, status: int, headers: Mapping[str, str], body: bytes, now: float) -> None:
         """Take the answer to a granted request. `headers` by lower-case names, or of any case in a plain dict."""
-        if not self._ended(ticket):
+        if self._ended(ticket):
+            cost_of = _cost
+        elif ticket.state == "expired":
+            cost_of = _no_cost  # counted as lost long ago, but what the answer says is still true
+            ticket.state = "done"
+        else:
             return
         if type(headers) is dict:
             headers = {name.lower(): value for name, value in headers.items()}
         self._read_date(headers.get("date"), ticket, now)
+        if len(body) <= _TIME_MAX and (said := _TIME.fullmatch(body)):
+            self._learn_time(int(said[1]), sent=ticket.sent, received=now, now=now)
         for counter in self._counters:
-            cost = _cost(ticket, counter.limit.kind)
+            cost = cost_of(ticket, counter.limit.kind)
             counter.answered(cost, self.use_said(headers, counter.limit), sent=ticket.sent, now=now)
         low, high = self.clock.bounds(now)
         self._rule(read_verdict(status, headers, body, server_s=now + (low + high) / 2), status, ticket, now)
@@ -143,7 +154,9 @@ class Limiter:
             self._fail(ticket, "deadline", "no place before the deadline")
         while self._out and self._oldest().sent + _HELD_S <= now:
             _log.error("nothing was heard of a request for %.0f s; counted as lost", _HELD_S)
-            self._lose(self._oldest(), now)
+            oldest = self._oldest()
+            self._lose(oldest, now)
+            oldest.state = "expired"
         while self.room.count and self._serve_one(now):
             pass
         self.wake = math.inf if not self.room.count else min(self.wake, self.room.next_deadline())
@@ -184,7 +197,7 @@ class Limiter:
 
     def set_server_time(self, server_ms: int, *, sent: float, received: float, now: float) -> None:
         """Take the exchange's time, as it was at some instant between `sent` and `received`."""
-        self._clock_changed(now, contradicts=self.clock.learn_time(server_ms, sent=sent, received=received))
+        self._learn_time(server_ms, sent=sent, received=received, now=now)
         self.turn(now)
 
     @property
@@ -212,8 +225,8 @@ class Limiter:
 
     def overlap(self, ticket: Ticket, now: float) -> float:
         """Return when one more request may be in flight; `inf` if that hangs on an answer."""
-        while self._strikes and self._strikes[0] + _STRIKE_S <= now:
-            self._strikes.popleft()
+        while self.strikes and self.strikes[0] + _STRIKE_S <= now:
+            self.strikes.popleft()
         out = len(self._out)
         most = self.policy.max_in_flight
         if ticket.risk:
@@ -222,10 +235,10 @@ class Limiter:
                 most = 1 + RISK_PROBES
         if out >= most:
             return math.inf
-        over = len(self._strikes) + out + 1 - (_STRIKES - (1 if ticket.risk else 2))
+        over = len(self.strikes) + out + 1 - (_STRIKES - (1 if ticket.risk else 2))
         if over <= 0:
             return now
-        return math.inf if out else self._strikes[over - 1] + _STRIKE_S
+        return math.inf if out else self.strikes[over - 1] + _STRIKE_S
 
     def told_until(self, verdict: Verdict, level: int, now: float) -> float:
         """Return until when an answer that refuses says to wait; where it does not say, what is known of such."""
@@ -272,7 +285,7 @@ class Limiter:
             return
         self.refused += 1
         if status in _STRIKING:
-            self._strikes.append(now)
+            self.strikes.append(now)
         if verdict.ruling == "orders_refused":
             self.ip.passed(ticket, now)
             self.refusal(self.orders, verdict, ticket, now)
@@ -304,6 +317,9 @@ class Limiter:
         except (ValueError, TypeError, OverflowError):
             return
         self._clock_changed(now, contradicts=self.clock.learn_date(seconds, sent=ticket.sent, received=now))
+
+    def _learn_time(self, server_ms: int, *, sent: float, received: float, now: float) -> None:
+        self._clock_changed(now, contradicts=self.clock.learn_time(server_ms, sent=sent, received=received))
 
     def _clock_changed(self, now: float, *, contradicts: bool) -> None:
         for counter in self._counters:
@@ -405,3 +421,8 @@ def _cost(ticket: Ticket, kind: Kind) -> int:
     if kind == "weight":
         return ticket.weight
     return ticket.orders if kind == "orders" else 1
+
+
+def _no_cost(ticket: Ticket, kind: Kind) -> int:
+    del ticket, kind
+    return 0

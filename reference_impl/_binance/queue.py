@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias
 
-State: TypeAlias = Literal["waiting", "granted", "failed", "done"]
+State: TypeAlias = Literal["waiting", "granted", "failed", "done", "expired"]
 Reason: TypeAlias = Literal["rate_limited", "banned", "deadline", "closed"]
 
 _SPARE: Final = 64

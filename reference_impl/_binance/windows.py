@@ -81,7 +81,7 @@ def rate_limit(kind: Kind, seconds: int, cap: int, suffix: str) -> RateLimit:
     return RateLimit(kind, seconds, cap, f"{prefix}{suffix.lower()}" if prefix else "")
 
 
-class _Window:
+class Window:
     """`base`: the server's greatest count. `pending`: ours that it may not hold. `own`: ours that it holds.
 
     `unsure`: of `pending`, what is not in flight any more: (instant after which it has arrived if ever, cost).
@@ -112,12 +112,12 @@ class _Window:
 class Counter:
     """One limit's use. Costs are of the limit's kind: weight, order slots, or requests."""
 
-    __slots__ = ("_clock", "_in_flight", "_lost", "_others_rate", "_sample", "_until", "_windows", "limit")
+    __slots__ = ("_clock", "_in_flight", "_lost", "_others_rate", "_sample", "_until", "limit", "windows")
 
     def __init__(self, limit: RateLimit, clock: ServerClock) -> None:
         self.limit = limit
         self._clock = clock
-        self._windows: list[_Window] = []  # all that the exchange's clock may stand in, the oldest first; rarely two
+        self.windows: list[Window] = []  # all that the exchange's clock may stand in, the oldest first; rarely two
         self._until = float("-inf")  # until when `_windows` holds
         self._in_flight = 0
         self._lost: deque[tuple[float, int]] = deque()
@@ -127,7 +127,7 @@ class Counter:
     @property
     def used(self) -> int:
         """Return how much may be used in a window that may be the present one."""
-        return max((window.base + window.pending for window in self._windows), default=0)
+        return max((window.base + window.pending for window in self.windows), default=0)
 
     @property
     def others_rate(self) -> float:
@@ -142,7 +142,7 @@ class Counter:
             return float("inf")
         self.roll(now)
         fits = now
-        for window in self._windows:
+        for window in self.windows:
             fits = max(fits, self._fits(window, cost, now, risk=risk))
         return fits
 
@@ -150,7 +150,7 @@ class Counter:
         """Begin in the middle of a window: nobody knows yet how much of it is used, but so much may be."""
         self._in_flight = in_flight
         self.roll(now)
-        for window in self._windows:
+        for window in self.windows:
             window.pending = max(in_flight, used)
 
     def charge(self, cost: int, now: float) -> None:
@@ -158,7 +158,7 @@ class Counter:
         if cost:
             self.roll(now)
             self._in_flight += cost
-            for window in self._windows:
+            for window in self.windows:
                 window.pending += cost
 
     def answered(self, cost: int, used: int | None, *, sent: float, now: float) -> None:
@@ -167,7 +167,7 @@ class Counter:
         self._in_flight -= cost
         low, high = self._clock.bounds(now)
         length = self.limit.seconds
-        window = self._windows[-1]
+        window = self.windows[-1]
         if used is not None and (sent + low) // length == (now + high) // length == window.index:
             window.told(used, cost, sent)
             self._watch_others(window, now)
@@ -189,7 +189,7 @@ class Counter:
         self.roll(now)
         self._in_flight -= cost
         first = (sent + self._clock.bounds(now)[0]) // self.limit.seconds
-        for window in self._windows:
+        for window in self.windows:
             if window.index >= first:
                 window.pending = max(0, window.pending - cost)
 
@@ -200,11 +200,11 @@ class Counter:
     def clock_changed(self, now: float, *, contradicts: bool) -> None:
         """Work out anew which windows may be the present one; use is carried over if they are others than thought."""
         worst = self.used
-        before = [window.index for window in self._windows]
+        before = [window.index for window in self.windows]
         self._until = float("-inf")
         self.roll(now)
-        if contradicts and before and before != [window.index for window in self._windows]:
-            for window in self._windows:
+        if contradicts and before and before != [window.index for window in self.windows]:
+            for window in self.windows:
                 window.pending += max(0, worst - window.base - window.pending)
 
     def roll(self, now: float) -> None:
@@ -214,14 +214,14 @@ class Counter:
         low, high = self._clock.bounds(now)
         length = self.limit.seconds
         first, last = int((now + low) // length), int((now + high) // length)
-        kept = {window.index: window for window in self._windows}
+        kept = {window.index: window for window in self.windows}
         while self._lost and self._lost[0][0] < now:
             self._lost.popleft()
-        self._windows = [kept.get(index) or self._open(index) for index in range(first, last + 1)]
+        self.windows = [kept.get(index) or self._open(index) for index in range(first, last + 1)]
         self._until = min((first + 1) * length - low, (last + 1) * length - high)
 
-    def _open(self, index: int) -> _Window:
-        window = _Window(index, self._in_flight + sum(cost for _, cost in self._lost))
+    def _open(self, index: int) -> Window:
+        window = Window(index, self._in_flight + sum(cost for _, cost in self._lost))
         window.unsure.extend(self._lost)
         return window
 
@@ -229,11 +229,11 @@ class Counter:
         if not cost:
             return
         first = (sent + self._clock.bounds(settled)[0]) // self.limit.seconds
-        for window in self._windows:
+        for window in self.windows:
             if window.index >= first:
                 window.unsure.append((settled, cost))
 
-    def _fits(self, window: _Window, cost: int, now: float, *, risk: bool) -> float:
+    def _fits(self, window: Window, cost: int, now: float, *, risk: bool) -> float:
         cap = self.limit.cap
         used = window.base + window.pending
         need = used + cost
@@ -260,7 +260,7 @@ class Counter:
             wanted = max(wanted, length - (ceiling - need) / rate)
         return wanted
 
-    def _watch_others(self, window: _Window, now: float) -> None:
+    def _watch_others(self, window: Window, now: float) -> None:
         others = max(0, window.base - window.own - window.pending)
         at, index, before = self._sample
         length = self.limit.seconds

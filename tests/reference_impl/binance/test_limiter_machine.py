@@ -251,7 +251,8 @@ class LimiterRules(RuleBasedStateMachine):
         """What is in flight, and who waits, is known to both sides alike."""
         if hasattr(self, "limiter"):
             held = [flight for flight in self.flights if flight.ticket.state == "granted"]
-            assert self.limiter.in_flight == len(held) <= 8
+            assert self.limiter.in_flight == len(held), (self.limiter.in_flight, len(held))
+            assert len(held) <= 8
             assert self.limiter.room.count == len(self.waiting)
 
     def teardown(self) -> None:
