@@ -78,7 +78,15 @@ class Admission:
         if route is None or route.security == "NONE":
             return
         signed = route.signed
-        authenticate(visit.params, visit.request.headers, visit.wall_ms, key=API_KEY, secret=_SECRET, signed=signed)
+        authenticate(
+            visit.params,
+            visit.request.headers,
+            visit.wall_ms,
+            key=API_KEY,
+            secret=_SECRET,
+            signed=signed,
+            microseconds=route.market == "spot",
+        )
         if signed and self._armed.by_kind:
             request = visit.request
             if self._armed.hit("outside_recv_window", request.method, request.path, visit.symbol) is not None:

@@ -91,9 +91,18 @@ def _decode(raw: bytes) -> str:
 
 
 def authenticate(
-    params: Params, headers: Mapping[str, str], wall_ms: int, *, key: str, secret: bytes, signed: bool
+    params: Params,
+    headers: Mapping[str, str],
+    wall_ms: int,
+    *,
+    key: str,
+    secret: bytes,
+    signed: bool,
+    microseconds: bool = False,
 ) -> None:
     """Check the API key and, if `signed`, signature and timestamp, in that order.
+
+    `microseconds`: timestamps may be in microseconds as well.
 
     Raises `Reject`: -2014 and -2015 for the key, -1102 for what is missing, -1022, -1021, -1100 and -1131.
     """
@@ -111,18 +120,21 @@ def authenticate(
     expected = hmac.digest(secret, params.payload, "sha256").hex().encode()
     if not hmac.compare_digest(expected, signature.lower().encode()):
         raise Reject(-1022)
-    check_time(timestamp, params.values.get("recvWindow"), wall_ms)
+    check_time(timestamp, params.values.get("recvWindow"), wall_ms, microseconds=microseconds)
 
 
-def check_time(timestamp: str, recv_window: str | None, wall_ms: int) -> None:
-    """Apply the timestamp rule: `ts < server + 1000 and server - ts <= recvWindow`."""
+def check_time(timestamp: str, recv_window: str | None, wall_ms: int, *, microseconds: bool = True) -> None:
+    """Apply the timestamp rule: `ts < server + 1000 and server - ts <= recvWindow`.
+
+    `microseconds`: 16 digits are microseconds, as spot takes them. Raises `Reject` -1021, -1100, -1131.
+    """
     window_ms = RECV_WINDOW_MS
     if recv_window is not None:
         window_ms = _integer("recvWindow", recv_window)
         if window_ms > RECV_WINDOW_MS_MAX:
             raise Reject.of(RECV_WINDOW_TOO_LONG)
     sent_ms = _integer("timestamp", timestamp)
-    if sent_ms >= _MICROSECONDS:  # spot takes microseconds as well
+    if microseconds and sent_ms >= _MICROSECONDS:
         sent_ms //= 1_000
     if sent_ms >= wall_ms + AHEAD_MS:
         raise Reject.of(AHEAD)

@@ -90,7 +90,7 @@ class Visit:
 
     def lose(self) -> None:
         """The answer never gets out: nobody was told anything."""
-        self.wait_ms = 0
+        self.wait_ms = self.implied_ms = 0
         self.scope = ""
         self.status = 0
         self.code = 0

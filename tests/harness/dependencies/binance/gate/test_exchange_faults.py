@@ -204,6 +204,15 @@ def test_who_never_got_the_answer_was_not_told_to_wait(desks, limit) -> None:
     assert not {"wait_ns", "scope", "status"} & desk.last.keys()
 
 
+def test_a_lost_refusal_tells_nobody_to_wait(desks, limit) -> None:
+    """Also not by its kind: -1015 was lost behind trouble, and the headers of that were lost as well."""
+    desk = desks(futures_limits=(limit("REQUEST_WEIGHT", "MINUTE", 1, 9), limit("ORDERS", "SECOND", 10, 0)))
+    desk.arm("unknown_error", executed=1)
+    desk.arm("no_headers")
+    assert desk.order().status == 503
+    assert not {"wait_ns", "scope"} & desk.last.keys()
+
+
 def test_a_late_answer_is_executed_on_arrival(desk) -> None:
     """The delay is the answer's, not the order's."""
     desk.arm("latency", ms=500)

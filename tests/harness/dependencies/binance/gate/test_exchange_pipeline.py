@@ -140,6 +140,13 @@ def test_limits_come_before_malformed_parameters(desk, told) -> None:
     assert desk.last["weight"] == 5
 
 
+def test_only_spot_takes_microseconds(desk, told) -> None:
+    """Of a timestamp in microseconds futures say that it is from the future."""
+    now_us = desk.wall_ms * 1_000
+    assert desk.signed("GET", "/api/v3/account", timestamp=now_us).status == 200
+    assert told(desk.signed("GET", "/fapi/v2/account", timestamp=now_us))[1]["code"] == -1021
+
+
 def test_order_counts_are_told(desk) -> None:
     """`rateLimit/order` says the counters that the exchange judges by."""
     desk.order()
