@@ -6,7 +6,7 @@ from harness.invariants.resumption import recovers
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import HEAVY_READS, LIGHT_READS, trader
-from scenarios.binance_invariants import REFERENCE, limits
+from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits, limits
 
 SCENARIO = Scenario(
     name="binance-ban",
@@ -17,7 +17,7 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance"),),
     profiles={
         "full": Profile(
-            hosts=(trader(reads_per_s=1.2, menu=HEAVY_READS, resting=("BNBUSDT",), resting_gap_ns=seconds(5)),),
+            hosts=(trader(reads_per_s=1.0, menu=HEAVY_READS, resting=("BNBUSDT",), resting_gap_ns=seconds(5)),),
             schedule=(
                 during(
                     between(seconds(40), seconds(50)),
@@ -56,10 +56,14 @@ SCENARIO = Scenario(
                     binance.ban("first", "second", "third", lengths_ms=(3_000, 3_500, 4_000)),
                 ),
             ),
-            settle_ns=seconds(4),
+            settle_ns=seconds(6),
             needs=(at_least(60, "read", outcome="ok"), observed_at_least(1, "ban")),
             options={"binance": {"windows": "short"}},
         ),
     },
-    invariants=(*limits(), recovers("read", stretch_ns=seconds(2))),
+    invariants=(*limits(), recovers("read", stretch_ns=seconds(4))),
+    flawed=(
+        flawed("planned", "RL1", "RL2", "RL4"),
+        flawed_limits("ignores_retry_after", "RL1", "RL2"),
+    ),
 )

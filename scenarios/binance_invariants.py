@@ -43,6 +43,11 @@ def retried() -> tuple[Invariant, ...]:
 
 def flawed(name: str, *caught_by: str) -> FlawedVariant:
     """Return the adapter's flawed variant of that name, to be caught by any of these invariants."""
-    return FlawedVariant(
-        port="binance", name=name, factory=f"reference_impl.flawed.binance:{name}", caught_by=caught_by
-    )
+    factory = f"reference_impl.flawed.binance_execution:{name}"
+    return FlawedVariant(port="binance", name=name, factory=factory, caught_by=caught_by)
+
+
+def flawed_limits(name: str, *caught_by: str) -> FlawedVariant:
+    """Return the variant of that name whose limiter is flawed, to be caught by any of these invariants."""
+    factory = f"reference_impl.flawed.binance_limits:{name}"
+    return FlawedVariant(port="binance", name=name, factory=factory, caught_by=caught_by)

@@ -6,7 +6,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import trader
-from scenarios.binance_invariants import REFERENCE, retried
+from scenarios.binance_invariants import REFERENCE, flawed, retried
 
 _LANES = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
 
@@ -24,7 +24,7 @@ SCENARIO = Scenario(
                 during(
                     between(seconds(5), seconds(8)),
                     between(seconds(12), seconds(16)),
-                    binance.unavailable("B", "C", "D", share=0.4),
+                    binance.unavailable("B", "C", "D", share=0.9),
                     binance.resets("before", share=0.3),
                 ),
                 during(
@@ -60,7 +60,7 @@ SCENARIO = Scenario(
                 during(
                     ms(500),
                     ms(1_500),
-                    binance.unavailable("B", "C", "D", share=0.4),
+                    binance.unavailable("B", "C", "D", share=0.9),
                     binance.resets("before", share=0.3),
                 ),
                 during(ms(2_500), ms(1_500), binance.rejects(-2019, -4164, -4003, -2022, share=0.5)),
@@ -82,4 +82,13 @@ SCENARIO = Scenario(
         ),
     },
     invariants=(*retried(), all_answered()),
+    flawed=(
+        flawed("planned", "EX1", "EX2", "EX3", "EX4", "EX5"),
+        flawed("retries_full_quantity", "EX1"),
+        flawed("retries_terminal", "EX3"),
+        flawed("ignores_lot_size", "EX4", "EX3"),
+        flawed("trusts_ack_as_fill", "EX2"),
+        flawed("ignores_slippage", "EX5"),
+        flawed("retries_without_end", "EX6"),
+    ),
 )

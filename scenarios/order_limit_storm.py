@@ -9,7 +9,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import trader
-from scenarios.binance_invariants import REFERENCE, limits
+from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits, limits
 
 _RESTING = ("BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT", "LINKUSDT", "DOTUSDT")
 
@@ -70,4 +70,10 @@ SCENARIO = Scenario(
         ),
     },
     invariants=limits(),
+    flawed=(
+        flawed("planned", "RL1", "RL2", "RL4"),
+        flawed("signs_before_waiting", "RL4", "RL7"),
+        flawed_limits("per_task_limiter", "RL2", "RL3"),
+        flawed_limits("bursts_at_window_edge", "RL3"),
+    ),
 )

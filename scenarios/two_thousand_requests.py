@@ -1,4 +1,4 @@
-"""Patch 2, the plan's own test: 2,000 requests at once, no ban. Others on the IP use a fifth of the limit meanwhile.
+"""Patch 2, the plan's own test: 2,000 requests at once, no ban. Others use the IP meanwhile, and limits are halved.
 
 The plan's limiter passes a test that only counts exceptions. Here the exchange counts: weight, windows, what others
 use; and being slow is no way out either, as what is allowed is to be used.
@@ -11,10 +11,10 @@ from harness.invariants.goodput import goodput
 from harness.invariants.needs import at_least, observed_at_least
 from harness.invariants.rate_limits import no_ban
 from harness.invariants.within_limits import within_limits
-from harness.scenario import DependencySpec, Profile, Scenario, during
+from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import LIGHT_READS, READS, trader
-from scenarios.binance_invariants import REFERENCE
+from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits
 
 _MENU = (*READS[1:4], *LIGHT_READS)
 
@@ -28,8 +28,11 @@ SCENARIO = Scenario(
     profiles={
         "full": Profile(
             hosts=(trader(burst=2_000, menu=_MENU, read_deadline_ns=seconds(400), warm_up_ns=ms(500)),),
-            schedule=(during(ms(100), seconds(260), binance.tenants("weight", share=0.2)),),
-            settle_ns=seconds(60),
+            schedule=(
+                during(ms(100), seconds(300), binance.tenants("weight", share=0.1)),
+                during(between(seconds(101), seconds(110)), seconds(190), binance.lower_limits()),
+            ),
+            settle_ns=seconds(5),
             needs=(at_least(2_000, "read", outcome="ok"), observed_at_least(2_000, "request", where={"status": 200})),
         ),
         "short": Profile(
@@ -44,6 +47,12 @@ SCENARIO = Scenario(
         no_ban(),
         within_limits(),
         all_answered("read"),
-        goodput("read", waiting=8, despite=("binance.tenants",)),
+        goodput("read", waiting=8, despite=("binance.tenants", "binance.lower_limits")),
+    ),
+    flawed=(
+        flawed("planned", "RL1", "RL3", "RL4"),
+        flawed_limits("counts_requests_not_weight", "RL3"),
+        flawed_limits("bursts_at_window_edge", "RL3"),
+        flawed_limits("per_task_limiter", "RL1", "RL3"),
     ),
 )

@@ -7,7 +7,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import trader
-from scenarios.binance_invariants import REFERENCE, execution
+from scenarios.binance_invariants import REFERENCE, execution, flawed
 
 _LANES = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
 
@@ -77,4 +77,10 @@ SCENARIO = Scenario(
         ),
     },
     invariants=(*execution(), all_answered("execute")),
+    flawed=(
+        flawed("planned", "EX1", "EX2", "EX4"),
+        flawed("retry_with_new_id_after_timeout", "EX1"),
+        flawed("retry_same_id_after_fill", "EX1"),
+        flawed("forgets_on_restart", "EX1", "EX2"),
+    ),
 )

@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Final
 
 from harness.history.history import History
 from harness.history.query import OperationRecord, fault_windows, lifetimes, operations
 from harness.invariants.base import none_of
-from harness.invariants.exchange_record import longest_outside_ns, margin_ns, merged, read_exchange
+from harness.invariants.exchange_record import ExchangeRecord, longest_outside_ns, margin_ns, merged, read_exchange
 from harness.invariants.findings import Moment, at, counted, finding
 from harness.units import human, ms, seconds
 from harness.verdict import Finding, InvariantResult
+
+_FORBIDDEN: Final = 403
+_WALLED_NS: Final = seconds(60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +87,10 @@ class RiskFirst:
     """A cancel, and an order that only reduces, takes at most `limit` plus `margin` whenever it could be done.
 
     It could not while the IP was told to wait or was banned, and while a fault of `excused` held: one that makes every
-    request slow or futile, so that no priority could help. An order that reduces needs an order's slot, so it (not a
-    cancel) could not during a wait for orders either. Between such times each stretch counts by itself: who is refused
-    again after a wait has done what he could. Observed: offences. Checked: operations.
+    request slow or futile, so that no priority could help. A firewall's 403 shuts the IP out without saying for how
+    long, so it counts until another answer is given, for a minute at most. An order that reduces needs an order's
+    slot, so it (not a cancel) could not during a wait for orders either. Between such times each stretch counts by
+    itself: who is refused again after a wait has done what he could. Observed: offences. Checked: operations.
     """
 
     id: str
@@ -109,8 +114,9 @@ class RiskFirst:
         ]
         bans = [(ban.time_ns, ban.until_ns) for ban in record.bans]
         told = {scope: [(wait.start_ns, wait.end_ns) for wait in record.waits(scope)] for scope in ("ip", "orders")}
-        barred = merged([*faults, *bans, *told["ip"]], history.end_ns)
-        no_slot = merged([*faults, *bans, *told["ip"], *told["orders"]], history.end_ns)
+        shut = [*faults, *bans, *told["ip"], *_walled(record)]
+        barred = merged(shut, history.end_ns)
+        no_slot = merged([*shut, *told["orders"]], history.end_ns)
         checked = 0
         late: list[_Late] = []
         for one in _operations(history, ("cancel", "execute")):
@@ -154,6 +160,19 @@ class RiskFirst:
 class _Late:
     record: OperationRecord
     waited_ns: int
+
+
+def _walled(record: ExchangeRecord) -> Iterator[tuple[int, int]]:
+    """Yield the times from a 403 until anything else was answered."""
+    since_ns: int | None = None
+    for request in record.requests:
+        if request.status == _FORBIDDEN:
+            since_ns = request.time_ns if since_ns is None else since_ns
+        elif request.status and since_ns is not None:
+            yield since_ns, min(request.answered_ns, since_ns + _WALLED_NS)
+            since_ns = None
+    if since_ns is not None:
+        yield since_ns, since_ns + _WALLED_NS
 
 
 def _operations(history: History, names: Sequence[str]) -> list[OperationRecord]:

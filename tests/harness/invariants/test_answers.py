@@ -111,6 +111,20 @@ def test_each_stretch_between_waits_counts_by_itself(market):
     assert Outcome.VIOLATED is risk(market.end(20)).verdict
 
 
+def test_a_firewall_shuts_out_until_it_answers(market):
+    """Nobody said for how long; a minute is the most."""
+    market.ask(1, status=403, fault="firewall").ask(5).do("cancel", 1, 5.5)
+    assert Outcome.HOLDS is risk(market.end(20)).verdict
+    market.do("cancel", 5, 6.5)
+    assert Outcome.VIOLATED is risk(market.end(20)).verdict
+
+
+def test_a_firewall_is_no_excuse_for_ever(market):
+    """Whoever never asks again is late after a minute and a second."""
+    market.ask(1, status=403, fault="firewall").do("cancel", 1, 63, deadline=100)
+    assert Outcome.VIOLATED is risk(market.end(100)).verdict
+
+
 def test_a_ban_and_an_excused_fault_are_not_counted(market):
     """Any other fault is no excuse."""
     market.ban(2, 5, earned=False).do("cancel", 1.5, 5.5)
