@@ -164,7 +164,7 @@ class World(Protocol):
     async def start_dependency(
         self, name: str, kind: str, options: Mapping[str, Any], *, follow: Follow | None = None
     ) -> Dependency:
-        """Start a dependency (`kind` is `redis`); hosts started later find its URL in `endpoints[name]`.
+        """Start a dependency (`kind` is `redis` or `binance`); hosts started later find its URL in `endpoints[name]`.
 
         With `follow`, the links' toxics follow every conversation of hosts with it from its first byte.
         """

@@ -38,7 +38,9 @@ class RequestParser:
 
     __slots__ = (
         "_ask",
+        "_began",
         "_body",
+        "_body_before",
         "_body_bytes",
         "_head_bytes",
         "_headers",
@@ -59,6 +61,8 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         self._refused = 0
         self._in_head = False
+        self._began = False
+        self._body_before = 0
         self._head_bytes = 0
         self._url = b""
         self._version = ""
@@ -81,16 +85,25 @@ class RequestParser:
                 self._take(Incoming(None, keep_alive=False, refused=self._refused or 400))
                 return b""
         if self._in_head:  # a header without end is never handed over by the parser
-            self._head_bytes += len(data)
+            self._head_bytes += self._new_in_head(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._take(Incoming(None, keep_alive=False, refused=431))
+        self._began = False
         return b""
+
+    def _new_in_head(self, data: bytes) -> int:
+        """Return how much of what was just fed is of the head that is not complete; never more, but for framing."""
+        if not self._began:
+            return len(data)
+        earlier = data.rfind(b"\r\n\r\n")  # the head before it ends there, then comes its body
+        return len(data) if earlier < 0 else max(len(data) - earlier - 4 - self._body_before, 0)
 
     # --- the callbacks of httptools -----------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head = True
+        self._in_head = self._began = True
+        self._body_before = self._body_bytes
         self._head_bytes = 0
         self._url = self._body = b""
         self._body_bytes = 0

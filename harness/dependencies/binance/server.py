@@ -6,6 +6,7 @@ that time, the record is flushed before anybody can see the answer, and the core
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -34,6 +35,7 @@ CONTROL_PATH: Final = "/__control__"
 BACKLOG: Final = 1024
 _MS: Final = 1_000
 _RESTARTING: Final = 1012
+_GRACE_S: Final = 1.0
 _EARLY_NS: Final = MILLISECOND
 """The core's wishes differ by less from call to call, as its clock counts milliseconds: no reason to move an alarm."""
 
@@ -62,7 +64,7 @@ class Counters:
 
 
 class Server:
-    """One exchange behind any number of listeners. Call `listen`, then `close`.
+    """One exchange behind any number of listeners. Call `listen`, at the end `close`, then `ended`.
 
     `ip` is the address that all clients count as; None: each its own.
     """
@@ -78,6 +80,7 @@ class Server:
         self._now_ns = clock.now_ns()
         self._wall_ms = clock.wall_ms()
         self._connections: set[Connection] = set()
+        self._one_lost = asyncio.Event()
         self._sessions = Sessions(self)
         self._listeners: list[asyncio.Server] = []
         self._alarm: asyncio.TimerHandle | None = None
@@ -104,6 +107,18 @@ class Server:
         for connection in list(self._connections):
             connection.shut()
         self._recorder.flush()
+
+    async def ended(self) -> None:
+        """After `close`: return once every client has what was written to it; who does not read is reset at the end."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + _GRACE_S
+        while self._connections and (left_s := deadline_s - loop.time()) > 0:
+            self._one_lost.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._one_lost.wait(), left_s)
+        for connection in list(self._connections):
+            connection.reset()
+        await asyncio.sleep(0)  # resets happen in the loop's next turn
 
     # --- what a control surface does ----------------------------------------------------------------------------
 
@@ -151,6 +166,7 @@ class Server:
         """Forget it."""
         self._connections.discard(connection)
         self.counters.connections_open -= 1
+        self._one_lost.set()
 
     def address_of(self, peer: str) -> str:
         """Return what a peer counts as."""

@@ -83,7 +83,7 @@ async def serve(orders: Orders, history: int, ready: int) -> None:
     os.close(ready)
     await over.wait()
     server.close()
-    await asyncio.sleep(0)  # connections close in the loop's next turn
+    await server.ended()
 
 
 def settle_collector() -> None:

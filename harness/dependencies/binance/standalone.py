@@ -51,4 +51,4 @@ async def serve(
     ready(*address)
     await over.wait()
     server.close()
-    await asyncio.sleep(0)  # connections close in the loop's next turn
+    await server.ended()

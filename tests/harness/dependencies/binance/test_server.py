@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.dependencies.binance import connection
+from harness.dependencies.binance import server as server_module
 
 GET = b"GET /a?x=1 HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -187,6 +188,26 @@ def test_how_bytes_are_cut_makes_no_difference(cuts, served_type):
     ]
 
 
+@pytest.mark.parametrize("body", [b"", b"x" * 30_000, b"\r\n\r\n" * 9_000])
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_many_requests_at_once_are_no_long_head(body, cut, served_type):
+    """A chunk that holds many whole requests and a part of the next one is not taken for one head without end."""
+
+    async def run():
+        served = served_type()
+        client = connection.Connection(served.server)
+        client.connection_made(Transport())
+        one = request("/many", method="POST", body=body, headers=f"A: {'y' * 100}\r\n")
+        data = one * (200_000 // len(one)) + one[:cut]
+        client.data_received(data)
+        client.data_received(one[cut:])
+        client.connection_lost(None)
+        assert b" 431 " not in client.transport.written
+        assert len(served.core.calls) == 200_000 // len(one) + 1
+
+    asyncio.run(run())
+
+
 LONG = "x" * 20_000
 REFUSED = {
     "no HTTP": (b"\x16\x03\x01\x00\xa5 hello\r\n\r\n", 400),
@@ -347,6 +368,26 @@ async def test_closing_refuses_new_clients_and_ends_the_old(served):
     assert await wire.rest() == b""
     with pytest.raises(ConnectionRefusedError):
         await served.wire()
+
+
+async def test_at_the_end_clients_get_what_was_written_and_who_does_not_read_is_reset(served, monkeypatch):
+    """`ended` waits for a client that reads late, and not for ever for one that does not."""
+    monkeypatch.setattr(server_module, "_GRACE_S", 0.2)
+    late, never = await served.wire(), await served.wire()
+    for wire in (late, never):
+        wire.writer.transport.pause_reading()
+        wire.send(request("/big?pad=30000000"))
+    await served.until(lambda: len(served.core.calls) == 2)
+    served.server.close()
+    ending = asyncio.create_task(served.server.ended())
+    await asyncio.sleep(0)
+    late.writer.transport.resume_reading()
+    assert len((await late.answer())[2]) > 30_000_000
+    await ending
+    never.writer.transport.resume_reading()
+    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+        await never.answer()
+    assert served.server.counters.connections_open == 0
 
 
 async def test_records_are_out_before_the_answer(served):
