@@ -14,9 +14,10 @@ from respx.models import AllMockedAssertionError
 
 from harness.dependencies.binance import respx_emulator
 from harness.dependencies.binance.arms import Arm
-from harness.dependencies.binance.respx_emulator import ManualClock, binance_routes, route_to_emulator
+from harness.dependencies.binance.respx_emulator import ManualClock, RoutedExchange, binance_routes, route_to_emulator
 from harness.dependencies.binance.respx_routes import storm_routes
 from harness.dependencies.binance.settings import API_KEY, API_SECRET, Settings
+from harness.dependencies.binance.wire import Answer
 from harness.errors import WorldError
 from harness.units import ms, seconds
 
@@ -196,6 +197,34 @@ def test_what_time_does_by_itself_is_done():
     assert [record.name for record in exchange.records] == ["exchange", "request", "request"]
     assert exchange.requests[1]["others"] == 300
     assert exchange.ledger()["requests"] == 2
+
+
+class Sleeper:
+    """A core that wants to be woken every second, and answers how often it was."""
+
+    def __init__(self):
+        self.woken = []
+
+    def due_ns(self):
+        """One second after the last time."""
+        return seconds(len(self.woken))
+
+    def wake(self, now_ns, wall_ms):
+        """Note the time."""
+        self.woken.append((now_ns, wall_ms))
+
+    def receive(self, request, now_ns, wall_ms):
+        """Answer."""
+        return Answer(status=200, body=b"%d" % len(self.woken))
+
+
+def test_the_core_is_woken_before_it_is_asked():
+    """As often as it wants to be, until nothing more is due."""
+    core, clock = Sleeper(), ManualClock()
+    exchange = RoutedExchange(clock, lambda record, streams: core)
+    clock.advance(2.5)
+    answer = exchange.answer(httpx.Request("GET", f"{FUTURES}/fapi/v1/ping"))
+    assert (answer.content, core.woken) == (b"3", [(seconds(2.5), clock.time_ns // ms(1))] * 3)
 
 
 def test_arms_that_mean_nothing_are_refused():

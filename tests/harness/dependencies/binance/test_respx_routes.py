@@ -162,3 +162,15 @@ def test_faults_with_the_same_pattern_follow_each_other(router, send):
     fine(router)
     statuses = [send("GET", "/fapi/v1/time").status_code for _ in range(4)]
     assert (statuses, first.call_count, second.call_count) == ([429, 408, 408, 200], 1, 2)
+
+
+def test_requests_that_an_effect_lets_pass_do_not_count(router, send):
+    """Of an effect of one's own, `count` counts what it answered."""
+
+    def no_orders(request):
+        return httpx.Response(503) if request.method == "POST" else None
+
+    route = respx_routes.fault_route(router, no_orders, count=1)
+    fine(router)
+    statuses = [send(method, ORDER).status_code for method in ("GET", "POST", "POST")]
+    assert (statuses, route.call_count) == ([200, 503, 200], 1)
