@@ -79,13 +79,6 @@ class _TrustsAck(Execution):
             self.attempts[-1] = replace(attempt, settled=True, executed=attempt.quantity, quote=quote)
 
 
-class _BelievesFirstAbsence(Execution):
-    """Takes "order does not exist" for final, although the order may still arrive."""
-
-    def _final(self, attempt: Attempt) -> bool:
-        return not attempt.open
-
-
 class _IgnoresSlippage(Execution):
     """Pays whatever it takes: a limit so far away that it is none."""
 
@@ -95,7 +88,15 @@ class _IgnoresSlippage(Execution):
 
 
 class _WithoutEnd(Execution):
-    """Tries until it has what it wants."""
+    """Tries until it has what it wants, without ever slowing down."""
+
+    def _short(self, now: float) -> None:
+        super()._short(now)
+        self._shorts = 0
+
+    def _back_off(self, now: float) -> None:
+        super()._back_off(now)
+        self._failures = 0
 
     def _bound(self, now: float) -> str:
         del now
@@ -170,10 +171,6 @@ class _AckAdapter(BinanceAdapter):
     driver_type = _Acknowledged
 
 
-class _AbsenceAdapter(BinanceAdapter):
-    execution_type = _BelievesFirstAbsence
-
-
 class _SlippageAdapter(BinanceAdapter):
     execution_type = _IgnoresSlippage
 
@@ -205,7 +202,6 @@ retries_full_quantity = _factory(_FullQuantityAdapter)
 retries_terminal = _factory(_TerminalAdapter)
 ignores_lot_size = _factory(_LotSizeAdapter)
 trusts_ack_as_fill = _factory(_AckAdapter)
-believes_first_absence = _factory(_AbsenceAdapter)
 ignores_slippage = _factory(_SlippageAdapter)
 retries_without_end = _factory(_WithoutEndAdapter)
 signs_before_waiting = _factory(_EarlySigningAdapter)
@@ -220,7 +216,6 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "retries_terminal": retries_terminal,
         "ignores_lot_size": ignores_lot_size,
         "trusts_ack_as_fill": trusts_ack_as_fill,
-        "believes_first_absence": believes_first_absence,
         "ignores_slippage": ignores_slippage,
         "retries_without_end": retries_without_end,
         "signs_before_waiting": signs_before_waiting,

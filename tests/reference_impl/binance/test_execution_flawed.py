@@ -94,14 +94,6 @@ async def test_trusts_ack_as_fill(market, open_adapter, answers):
     assert (report.status, market.filled, market.sent[0]["newOrderRespType"]) == ("filled", 0, "ACK")
 
 
-async def test_believes_first_absence(market, open_adapter, answers):
-    """It sends another one at once, well within the first one's window."""
-    market.faults = [answers.lose(httpx.ReadError, executed=False)]
-    await buy(await open_adapter("believes_first_absence"))
-    first, second = (int(sent["timestamp"]) for sent in market.sent)
-    assert second - first < FAST.recv_window_ms
-
-
 async def test_ignores_slippage(market, open_adapter):
     """It fills at a price that the caller ruled out."""
     market.price = Decimal(102)
@@ -111,7 +103,7 @@ async def test_ignores_slippage(market, open_adapter):
 async def test_retries_without_end(market, open_adapter):
     """The reference stops after 8 orders."""
     market.price = Decimal(200)
-    await buy(await open_adapter("retries_without_end"), deadline_s=4.0)
+    await buy(await open_adapter("retries_without_end"), deadline_s=1.5)
     assert len(market.sent) > FAST.sends_max
 
 

@@ -3,13 +3,15 @@
 from decimal import Decimal
 
 import hypothesis.strategies as st
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from reference_impl._binance.execution import Cancel, Execution, Finish, Query, Send, Wait
 from reference_impl._binance.outcome import Outcome
-from reference_impl._binance.report import Order
+from reference_impl._binance.report import Attempt, Order
 from reference_impl._binance.symbols import SymbolRules
+from reference_impl.flawed import binance_execution as flawed
 from reference_impl.retry import RetryPolicy
 
 STEP = Decimal("0.01")
@@ -66,6 +68,8 @@ def order_json(client_id: str, executed: Decimal, status: str, *, priced: bool =
 class ExecutionMachine(RuleBasedStateMachine):
     """Steps of the program, and whatever the network and the exchange may do between them."""
 
+    execution_type = Execution
+
     def __init__(self) -> None:
         super().__init__()
         self.exchange = ModelExchange()
@@ -79,7 +83,7 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     def _begin(self, *, sending: bool = True, attempts: tuple = ()) -> None:
         self.deadline = self.now + 30.0
-        self.machine = Execution(
+        self.machine = self.execution_type(
             self.order,
             RULES,
             POLICY,
@@ -242,3 +246,37 @@ class ExecutionMachine(RuleBasedStateMachine):
 ExecutionMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 TestExecution = ExecutionMachine.TestCase
 TestExecution.__doc__ = "Never overfilled, agreed at the end, bounded, terminal once: for any order of mishaps."
+
+
+class _BelievesFirstAbsence(Execution):
+    """Takes "order does not exist" for final, although the order may still arrive."""
+
+    def _final(self, attempt: Attempt) -> bool:
+        return not attempt.open
+
+
+MUTANTS = [
+    _BelievesFirstAbsence,
+    flawed._NewIdAfterTimeout,
+    flawed._SameIdAfterFill,
+    flawed._FullQuantity,
+    flawed._RetriesTerminal,
+    flawed._IgnoresLotSize,
+    flawed._WithoutEnd,
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_model_catches_what_it_is_for(mutant):
+    """A model that any machine satisfies would prove nothing."""
+
+    class Mutated(ExecutionMachine):
+        execution_type = mutant
+
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(
+            Mutated,
+            settings=settings(
+                max_examples=2_000, stateful_step_count=40, deadline=None, phases=[Phase.generate], derandomize=True
+            ),
+        )
