@@ -36,7 +36,7 @@ def test_a_client_that_asks_on(table: dict[str, Any]) -> None:
     run.execute("untold", 17, 18, "info").order(17.5, fills=(("10", "100"),))
     measured = table["measure"](reads(run, 23, 40).end(40))
 
-    assert (measured.told_to_wait, measured.bans) == (4, 1)
+    assert (measured.told_to_wait, measured.bans, measured.longest_ban_s) == (4, 1, 6.0)
     assert (measured.doubled, measured.untold) == (1, 1)
     assert measured.executions == (1, 2)
     assert measured.reads == (54, 54)
@@ -53,9 +53,9 @@ def test_a_client_that_never_comes_back(table: dict[str, Any]) -> None:
 def test_a_line_of_the_table(table: dict[str, Any]) -> None:
     """Figures are means of the runs, the recovery is their median, and shares are of all that was begun."""
     run = table["Run"]
-    made = [run(100, 1, 0, 2.0, (9, 10), (1, 2), 0, 0), run(101, 2, 1, None, (10, 10), (2, 2), 1, 1)]
-    made.append(run(102, 0, 0, 4.0, (10, 10), (2, 2), 0, 0))
+    made = [run(100, 1, 0, 0.0, 2.0, (9, 10), (1, 2), 0, 0), run(101, 2, 1, 120.0, None, (10, 10), (2, 2), 1, 1)]
+    made.append(run(102, 0, 0, 0.0, 4.0, (10, 10), (2, 2), 0, 0))
 
     line = table["lines"]("some client", made)
 
-    assert line == "| some client | 101 | 1 | 0.3 | 4.0 s | 97 % | 83 % | 0.3 | 0.3 |"
+    assert line == "| some client | 101 | 1 | 0.3 | 120 s | 4.0 s | 97 % | 83 % | 0.3 | 0.3 |"
