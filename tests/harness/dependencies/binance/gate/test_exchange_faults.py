@@ -147,12 +147,21 @@ def test_an_order_storm_refuses_orders_only(desk, told, status, retry_after) -> 
     assert desk.venues["futures"].orders == [("cancel_order", "")]
 
 
+@pytest.mark.parametrize(("status", "last"), [(429, 418), (400, 400)])
+def test_only_429s_are_strikes(desks, status, last) -> None:
+    """An order storm at 400 earns nobody a ban."""
+    desk = desks(strikes=3)
+    desk.arm("too_many_orders", status=status)
+    assert [desk.order().status for _ in range(3)] == [status, status, last]
+
+
 def test_a_stale_timestamp_can_be_armed(desk, told) -> None:
     """-1021 whatever the timestamp, to signed requests only."""
     desk.arm("outside_recv_window")
     assert told(desk.order())[1]["code"] == -1021
     assert desk.last["fault"] == "outside_recv_window"
     assert desk.send("GET", "/fapi/v1/ping").status == 200
+    assert desk.send("POST", "/fapi/v1/listenKey", headers={"x-mbx-apikey": "harness-emulator-key"}).status == 200
 
 
 def test_the_firewall_is_in_front_of_everything(desk) -> None:

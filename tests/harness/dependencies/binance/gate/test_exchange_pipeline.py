@@ -147,6 +147,13 @@ def test_only_spot_takes_microseconds(desk, told) -> None:
     assert told(desk.signed("GET", "/fapi/v2/account", timestamp=now_us))[1]["code"] == -1021
 
 
+def test_a_batch_is_recorded_with_its_slots(desk) -> None:
+    """Those of the short window; the counters have both."""
+    desk.signed("POST", "/fapi/v1/batchOrders", batchOrders="[]")
+    assert (desk.last["orders"], desk.last["weight"]) == (5, 5)
+    assert desk.last["counts"] == [[10_000, 5, 300], [60_000, 1, 1200]]
+
+
 def test_order_counts_are_told(desk) -> None:
     """`rateLimit/order` says the counters that the exchange judges by."""
     desk.order()

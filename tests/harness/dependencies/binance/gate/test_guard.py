@@ -10,9 +10,9 @@ NOON_MS = 1_700_000_040_000
 BANS_MS = (1_000, 3_000, 10_000)
 
 
-def guard(strikes: int = 3) -> Guard:
+def guard(strikes: int = 3, bans_ms: tuple[int, ...] = BANS_MS) -> Guard:
     """A guard that bans quickly."""
-    return Guard(strikes=strikes, strike_window_ms=500, bans_ms=BANS_MS)
+    return Guard(strikes=strikes, strike_window_ms=500, bans_ms=bans_ms)
 
 
 def test_a_few_refusals_are_forgiven() -> None:
@@ -70,12 +70,20 @@ def test_lifting_spares_no_earned_ban() -> None:
     assert (made.until_ms, made.banned(NOON_MS + 999)) == (NOON_MS + 1_000, True)
 
 
+def test_a_later_ban_never_ends_an_earlier_one() -> None:
+    """Also if settings say that later bans are shorter."""
+    made = guard(strikes=1, bans_ms=(5_000, 10))
+    made.strike(NOON_MS)
+    assert made.strike(NOON_MS + 1) == Ban(length_ms=10, until_ms=NOON_MS + 5_000, earned=True, strikes=1)
+
+
 class GuardAgainstHistory(RuleBasedStateMachine):
     """The model remembers every strike and every ban, and answers by looking through them."""
 
-    @initialize(strikes=st.integers(1, 4))
-    def begin(self, strikes: int) -> None:
-        self.guard = guard(strikes)
+    @initialize(strikes=st.integers(1, 4), bans_ms=st.lists(st.integers(1, 9_000), min_size=1, max_size=4))
+    def begin(self, strikes: int, bans_ms: list[int]) -> None:
+        self.guard = guard(strikes, tuple(bans_ms))
+        self.bans_ms = bans_ms
         self.needed = strikes
         self.now_ms = NOON_MS
         self.strikes: list[int] = []
@@ -94,7 +102,7 @@ class GuardAgainstHistory(RuleBasedStateMachine):
         if len(recent) < self.needed:
             assert ban is None
             return
-        length_ms = BANS_MS[min(len(self.earned), 2)]
+        length_ms = [*self.bans_ms, *[self.bans_ms[-1]] * len(self.earned)][len(self.earned)]
         self.earned.append((self.now_ms, length_ms))
         self.strikes.clear()
         assert ban is not None
