@@ -44,7 +44,7 @@ Kind: TypeAlias = Literal[
 - `reject`: an error of the table, {code}, not executed: -2019, -4116, -4164, ...
 - `silent_before`, `silent_after`: no answer; not executed, or executed first.
 - `reset_before`, `reset_after`: a reset; not executed, or executed first.
-- `latency`: {ms [2000], jitter_ms [0]} later; executed on arrival.
+- `latency`: {ms [2000]} later, {jitter_ms [0]} more or less; executed on arrival.
 - `tenant`: other processes on the IP use {weight_per_s} of weight and {orders_per_s [0]} while armed.
 - `limits`: limits times {factor [0.5]}, said by exchangeInfo from then on.
 - `no_headers`: answers lack the use headers (and `Retry-After`).
