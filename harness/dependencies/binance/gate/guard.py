@@ -59,10 +59,9 @@ class Guard:
         return Ban(length_ms=length_ms, until_ms=self._earned_until_ms, earned=True, strikes=self._needed)
 
     def impose(self, until_ms: int, wall_ms: int) -> Ban:
-        """Ban it for nothing that it did, until `until_ms`; this is no mark on its record."""
+        """Ban it for nothing that it did, until `until_ms`, in place of any imposed before; 0 lifts that.
+
+        This is no mark on its record, and earned bans stay.
+        """
         self._imposed_until_ms = until_ms
         return Ban(length_ms=until_ms - wall_ms, until_ms=until_ms, earned=False, strikes=0)
-
-    def lift(self) -> None:
-        """End an imposed ban; earned ones stay."""
-        self._imposed_until_ms = 0

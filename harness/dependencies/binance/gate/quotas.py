@@ -66,13 +66,11 @@ class Quotas:
             counter.share(weight_per_s if is_weight else orders_per_s, wall_ms)
 
     def impose(self, until_ms: int, wall_ms: int) -> list[tuple[str, Ban]]:
-        """Ban all IPs, those that come later included, until then; 0 ends imposed bans. Returns the new bans."""
+        """Ban all IPs, those that come later included, until then; 0 ends imposed bans. Returns what bans that adds."""
+        adds = until_ms > max(self._imposed_until_ms, wall_ms)
         self._imposed_until_ms = until_ms
-        if until_ms <= wall_ms:
-            for address in self.addresses.values():
-                address.guard.lift()
-            return []
-        return [(ip, address.guard.impose(until_ms, wall_ms)) for ip, address in self.addresses.items()]
+        bans = [(ip, address.guard.impose(until_ms, wall_ms)) for ip, address in self.addresses.items()]
+        return bans if adds else []
 
     def imposed(self, wall_ms: int) -> bool:
         """Whether an imposed ban is in force."""

@@ -32,11 +32,13 @@ def test_disarming_a_ban_lifts_it(desk) -> None:
     """And leaves the longest of the others."""
     desk.send("GET", "/fapi/v1/ping")
     long, short = desk.arm("ban", ms=60_000), desk.arm("ban", ms=5_000)
+    assert desk.send("GET", "/fapi/v1/ping").headers["Retry-After"] == "60"
     desk.disarm(short)
     assert desk.send("GET", "/fapi/v1/ping").status == 418
     assert desk.last["wait_ns"] == 60_000_000_000
     desk.disarm(long)
     assert desk.send("GET", "/fapi/v1/ping").status == 200
+    assert [ban["length_ns"] for ban in desk.seen("ban")] == [60_000_000_000]
 
 
 def test_ignoring_an_imposed_ban_earns_one(desks) -> None:

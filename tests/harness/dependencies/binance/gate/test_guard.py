@@ -56,7 +56,7 @@ def test_an_imposed_ban_is_no_mark_on_the_record() -> None:
         length_ms=60_000, until_ms=NOON_MS + 60_000, earned=False, strikes=0
     )
     assert made.banned(NOON_MS + 59_999)
-    made.lift()
+    made.impose(0, NOON_MS)
     assert not made.banned(NOON_MS)
     assert made.strike(NOON_MS).length_ms == 1_000
 
@@ -66,7 +66,7 @@ def test_lifting_spares_no_earned_ban() -> None:
     made = guard(strikes=1)
     made.impose(NOON_MS + 60_000, NOON_MS)
     made.strike(NOON_MS)
-    made.lift()
+    made.impose(0, NOON_MS)
     assert (made.until_ms, made.banned(NOON_MS + 999)) == (NOON_MS + 1_000, True)
 
 
@@ -116,7 +116,7 @@ class GuardAgainstHistory(RuleBasedStateMachine):
 
     @rule()
     def lift(self) -> None:
-        self.guard.lift()
+        self.guard.impose(0, self.now_ms)
         self.imposed = None
 
     @invariant()
