@@ -71,12 +71,11 @@ def classify(status: int, body: bytes) -> Outcome:
     """Return what an HTTP answer means. Never raises, whatever the body is."""
     decoded = _decode(body)
     if status in _OK:
-        # What is no JSON is not the exchange's own answer; whether it got the request nobody knows.
-        return (
-            Outcome("unknown", text="an answer that is no JSON") if decoded is None else Outcome("done", data=decoded)
-        )
+        if decoded is None:  # it is not the exchange's own answer; whether that got the request nobody knows
+            return Outcome("unknown", text="an answer that is no JSON", status=status)
+        return Outcome("done", data=decoded, status=status)
     code, text = _error(decoded)
-    return Outcome(_kind(status, code, text), code, text or f"HTTP {status}")
+    return Outcome(_kind(status, code, text), code, text or f"HTTP {status}", status=status)
 
 
 def _kind(status: int, code: int | None, text: str) -> Kind:

@@ -30,8 +30,11 @@ class Reader:
         Raises `BinanceError`: `rejected`, `blocked`, what the limiter says, or, by the deadline, what was in the way.
         """
         times = 0
+        trouble: Reason | None = None
         while True:
-            outcome, trouble = await self._try(call, deadline)
+            outcome, latest = await self._try(call, deadline)
+            if trouble is None or time.monotonic() < deadline:
+                trouble = latest  # what the deadline cut short says nothing of the exchange
             if outcome.kind == "done" or (absent and outcome.kind == "absent"):
                 return outcome
             if outcome.kind in ("rejected", "absent", "duplicate"):
