@@ -31,6 +31,8 @@ from reference_impl._binance.windows import Counter, Kind, RateLimit
 _STRIKES: Final = 10
 """Refusals within a minute that are taken to earn a ban. Unpublished; a careful guess."""
 _STRIKE_S: Final = 61.0
+_MANY: Final = 4
+"""Refusals within a minute after which risk orders, too, come back at random."""
 _RISK_PLACES: Final = 3
 """Requests in flight that only cancels and reduce-only orders may add."""
 _BAN_S: Final = 120.0
@@ -74,7 +76,7 @@ class Limiter:
         self.wake = math.inf  # when `turn` is due next
         self.granted = self.refused = self.banned = self.failed = 0
         self._throttle = Penalty(draw)
-        self._counters = [self.counter(limit, self.clock) for limit in policy.assumed]
+        self._counters = [self.counter(limit, self.clock, assumed=True) for limit in policy.assumed]
         self._out: dict[int, Ticket] = {}
         self.strikes: deque[float] = deque()
         self._date = ""
@@ -165,7 +167,7 @@ class Limiter:
 
     def silent(self, ticket: Ticket, now: float) -> bool:
         """Return whether the exchange has since said to wait: a request that is not on its way yet should not go."""
-        return max(self.ip.until, self.orders.until if ticket.orders else -math.inf) > now
+        return max(self.ip.risk_until, self.orders.risk_until if ticket.orders else -math.inf) > now
 
     def close(self) -> None:
         """Fail all that wait, and all that come."""
@@ -190,6 +192,7 @@ class Limiter:
             elif counter.limit != limit:
                 _log.info("limit of %s in %d s: %d, was %d", limit.kind, limit.seconds, limit.cap, counter.limit.cap)
                 counter.change(limit)
+            counter.assumed = False
             counters.append(counter)
         named = {counter.limit.kind for counter in counters}
         self._counters = counters + [counter for counter in self._counters if counter.limit.kind not in named]
@@ -258,11 +261,12 @@ class Limiter:
     def refusal(self, penalty: Penalty, verdict: Verdict, ticket: Ticket, now: float) -> None:
         """Keep silent for as long as an answer that refuses demands."""
         level = penalty.offend(now, sent=ticket.sent, cause=verdict.ruling)
-        until = self.told_until(verdict, level, now) + penalty.jitter(level)
-        if until > penalty.until:
+        told, jitter = self.told_until(verdict, level, now), penalty.jitter(level)
+        if told + jitter > penalty.until:
             text = f" ({verdict.note})" if verdict.note else ""
-            _log.warning("%s: silent for %.1f s, level %d%s", verdict.ruling, until - now, level, text)
-        penalty.wait(until)
+            _log.warning("%s: silent for %.1f s, level %d%s", verdict.ruling, told + jitter - now, level, text)
+        # A cancel is tried as soon as it may be, but not over and over: ever more refusals would end in a ban.
+        penalty.wait(told + jitter, told + (jitter if len(self.strikes) > _MANY else 0.0))
         for waiting in self.room:
             self._doomed(waiting, now)
 
@@ -327,9 +331,9 @@ class Limiter:
 
     def _bound(self, ticket: Ticket, now: float) -> float:
         """Return before when it certainly cannot go, as far as is known now; `inf` if it never can."""
-        bound = max(now, self.ip.until)
+        bound = max(now, self.ip.silent_until(risk=ticket.risk))
         if ticket.orders:
-            bound = max(bound, self.orders.until)
+            bound = max(bound, self.orders.silent_until(risk=ticket.risk))
         for counter in self._counters:
             cost = _cost(ticket, counter.limit.kind)
             if cost:
@@ -403,7 +407,7 @@ class Limiter:
             return self._fail(ticket, "rate_limited", "it costs more than a whole window has")
         if bound <= ticket.deadline:
             return False
-        banned = self.ip.until > ticket.deadline and self.ip.cause in ("banned", "firewall")
+        banned = self.ip.silent_until(risk=ticket.risk) > ticket.deadline and self.ip.cause in ("banned", "firewall")
         return self._fail(ticket, "banned" if banned else "rate_limited", f"no place for another {bound - now:.1f} s")
 
     def _fail(self, ticket: Ticket, reason: Reason, text: str) -> bool:

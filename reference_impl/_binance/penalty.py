@@ -11,7 +11,8 @@ go away with time, never by an answer that is fine: in a storm, one cheap reques
 requests that were sent before the wait began lengthen it if they say so, but are no new offence.
 
 After the wait one request goes first; the others follow when its answer is fine, spread at random, so that neither
-these callers nor other processes on the IP come as one herd. Cancels and reduce-only orders do not wait for the probe.
+these callers nor other processes on the IP come as one herd. Cancels and reduce-only orders wait as long as the server
+said, and not for a probe; for the random part only when refusals have become many.
 """
 
 import math
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 _FIRST: Final = 0.5
-_CAP: Final = 4.0
+_CAP: Final = 8.0
 """Seconds: bounds of the random part at the first level, and at any."""
 _LEVEL_S: Final = 60.0
 """Seconds without an offence after which a level is gone."""
@@ -36,7 +37,19 @@ RISK_PROBES: Final = 2
 class Penalty:
     """The wait of one scope. Instants are monotonic seconds; `draw` throws a number in [0, 1)."""
 
-    __slots__ = ("_draw", "_level", "_level_at", "_next", "_ramp", "began", "cause", "half_open", "probe", "until")
+    __slots__ = (
+        "_draw",
+        "_level",
+        "_level_at",
+        "_next",
+        "_ramp",
+        "began",
+        "cause",
+        "half_open",
+        "probe",
+        "risk_until",
+        "until",
+    )
 
     def __init__(self, draw: Callable[[], float]) -> None:
         self._draw = draw
@@ -45,6 +58,7 @@ class Penalty:
         self._next = -math.inf
         self._ramp = -math.inf
         self.began = -math.inf
+        self.risk_until = -math.inf
         self.until = -math.inf
         self.cause = ""
         self.half_open = False
@@ -75,16 +89,22 @@ class Penalty:
         bound: float = min(_CAP, _FIRST * 2.0 ** (level - 1))
         return self._draw() * bound
 
-    def wait(self, until: float) -> None:
+    def wait(self, until: float, risk_until: float) -> None:
         """Be silent until then, or longer if that was known already."""
         self.until = max(self.until, until)
+        self.risk_until = max(self.risk_until, risk_until)
         self.half_open = True
         self.probe = None
 
+    def silent_until(self, *, risk: bool) -> float:
+        """Return before when nothing goes."""
+        return self.risk_until if risk else self.until
+
     def earliest(self, now: float, *, risk: bool) -> float:
         """Return when a request may go: `now`, an instant, or `inf` if that hangs on the probe's answer."""
-        if now < self.until:
-            return self.until
+        silent = self.risk_until if risk else self.until
+        if now < silent:
+            return silent
         if self.half_open:
             if risk:
                 return now

@@ -110,12 +110,17 @@ class Window:
 
 
 class Counter:
-    """One limit's use. Costs are of the limit's kind: weight, order slots, or requests."""
+    """One limit's use. Costs are of the limit's kind: weight, order slots, or requests.
 
-    __slots__ = ("_clock", "_in_flight", "_lost", "_others_rate", "_sample", "_until", "limit", "windows")
+    `assumed`: the exchange did not name the limit. Then it bounds our own use only: what others, or an earlier life of
+    this program, have used under the true limit says nothing about how much is left of an assumed one.
+    """
 
-    def __init__(self, limit: RateLimit, clock: ServerClock) -> None:
+    __slots__ = ("_clock", "_in_flight", "_lost", "_others_rate", "_sample", "_until", "assumed", "limit", "windows")
+
+    def __init__(self, limit: RateLimit, clock: ServerClock, *, assumed: bool = False) -> None:
         self.limit = limit
+        self.assumed = assumed
         self._clock = clock
         self.windows: list[Window] = []  # all that the exchange's clock may stand in, the oldest first; rarely two
         self._until = float("-inf")  # until when `_windows` holds
@@ -127,7 +132,7 @@ class Counter:
     @property
     def used(self) -> int:
         """Return how much may be used in a window that may be the present one."""
-        return max((window.base + window.pending for window in self.windows), default=0)
+        return max((self._use(window) for window in self.windows), default=0)
 
     @property
     def others_rate(self) -> float:
@@ -205,7 +210,7 @@ class Counter:
         self.roll(now)
         if contradicts and before and before != [window.index for window in self.windows]:
             for window in self.windows:
-                window.pending += max(0, worst - window.base - window.pending)
+                window.pending += max(0, worst - self._use(window))
 
     def roll(self, now: float) -> None:
         """Have the windows that the exchange's clock may stand in."""
@@ -219,6 +224,9 @@ class Counter:
             self._lost.popleft()
         self.windows = [kept.get(index) or self._open(index) for index in range(first, last + 1)]
         self._until = min((first + 1) * length - low, (last + 1) * length - high)
+
+    def _use(self, window: Window) -> int:
+        return (window.own if self.assumed else window.base) + window.pending
 
     def _open(self, index: int) -> Window:
         window = Window(index, self._in_flight + sum(cost for _, cost in self._lost))
@@ -235,7 +243,7 @@ class Counter:
 
     def _fits(self, window: Window, cost: int, now: float, *, risk: bool) -> float:
         cap = self.limit.cap
-        used = window.base + window.pending
+        used = self._use(window)
         need = used + cost
         low = self._clock.bounds(now)[0]
         edge = (window.index + 1) * self.limit.seconds - low + _EDGE
@@ -253,7 +261,7 @@ class Counter:
     def _elapsed_for(self, need: float, ceiling: float) -> float:
         """Return how much of a window must be over for `need` to be open: the pace, less what others will need."""
         length = self.limit.seconds
-        rate = min(self._others_rate * _CAUTION, ceiling * _MOST_RESERVED / length)
+        rate = 0.0 if self.assumed else min(self._others_rate * _CAUTION, ceiling * _MOST_RESERVED / length)
         slope = ceiling * (1 - _BURST) / (_PACED * length)
         wanted = (need - ceiling * _BURST + rate * length) / (slope + rate)
         if rate:

@@ -25,7 +25,7 @@ class _Erasable(Penalty):
 
     def erase(self) -> None:
         """Forget the wait and the level."""
-        self.until = -math.inf
+        self.risk_until = self.until = -math.inf
         self.half_open = False
         self.probe = None
         self._level = 0
@@ -75,8 +75,8 @@ class _Unjittered(Penalty):
         del level
         return 0.0
 
-    def wait(self, until: float) -> None:
-        super().wait(until)
+    def wait(self, until: float, risk_until: float) -> None:
+        super().wait(until, risk_until)
         self.half_open = False
 
 
@@ -109,8 +109,8 @@ class _OwnWindows(Counter):
 
     __slots__ = ("_ends",)
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._ends = -math.inf
 
     def earliest(self, cost: int, now: float, *, risk: bool) -> float:

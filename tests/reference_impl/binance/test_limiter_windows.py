@@ -177,3 +177,15 @@ def test_the_clocks_interval_always_holds_the_truth(true: float, trips: list[tup
         assert low - 1e-6 <= base + true <= high + 1e-6
         assert high - low <= width + 2e-4 * (there + back) + 1e-6
         width = high - low
+
+
+def test_an_assumed_limit_bounds_the_own_use_only() -> None:
+    """After a restart the exchange counts what an earlier life used; that must not close an assumed, smaller limit."""
+    clock = ServerClock(now=0.0, wall=0.0)
+    clock.learn_time(EPOCH_MS + 30_000, sent=0.0, received=0.0)
+    guessed = Counter(rate_limit("weight", 60, 1_200, "1M"), clock, assumed=True)
+    guessed.charge(1, 0.0)
+    guessed.answered(1, 1_191, sent=0.0, now=0.1)
+    assert (guessed.used, guessed.earliest(40, 0.1, risk=False)) == (1, 0.1)
+    guessed.assumed = False
+    assert guessed.earliest(40, 0.1, risk=False) > 1.0
