@@ -130,6 +130,7 @@ def requests(draw: st.DrawFn) -> Sent:
 ARMS = st.lists(
     st.sampled_from(
         [
+            Arm(kind="latency", share=0.3, options={"ms": 2}),
             Arm(kind="unknown_error", share=0.5),
             Arm(kind="throttled", share=0.5),
             Arm(kind="firewall", share=0.3),
