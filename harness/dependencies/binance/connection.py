@@ -191,8 +191,7 @@ class Connection(asyncio.Protocol):
             return
         reaction = self._owner.react(turn.request, self.peer)
         if isinstance(reaction, Silence):
-            self._busy = self._deaf = True
-            self._waiting.clear()
+            self._serve_no_more()
         elif reaction.delay_ns > 0:
             self._busy = True
             self._timer = self._loop.call_later(reaction.delay_ns / SECOND, self._late, turn, reaction)
@@ -230,8 +229,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """The last answer is out: close, once the client has stopped sending."""
-        self._deaf = self._busy = True
-        self._waiting.clear()
+        self._serve_no_more()
         if self._ended or self.transport.is_closing():
             self.transport.close()
             return
@@ -253,7 +251,7 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Reset the connection: the client learns it by a RST."""
-        self._deaf = True
+        self._serve_no_more()
         sock = self.transport.get_extra_info("socket")
         if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -261,10 +259,18 @@ class Connection(asyncio.Protocol):
 
     def shut(self) -> None:
         """The server closes."""
-        self._deaf = True
+        self._serve_no_more()
         if self._session is not None:
             self._session.close(1001)
         self.transport.close()
+
+    def _serve_no_more(self) -> None:
+        """Whatever waits or still comes is not answered."""
+        self._deaf = self._busy = True
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _regulate(self) -> None:
         """Read on, or stop reading, as there is room for what comes."""

@@ -36,6 +36,7 @@ BACKLOG: Final = 1024
 _MS: Final = 1_000
 _RESTARTING: Final = 1012
 _GRACE_S: Final = 1.0
+_TEXT_MAX: Final = 300
 _EARLY_NS: Final = MILLISECOND
 """The core's wishes differ by less from call to call, as its clock counts milliseconds: no reason to move an alarm."""
 
@@ -186,8 +187,8 @@ class Server:
                 return self.control(request, peer)
             self.counters.requests += 1
             reaction = self._core.receive(request, self._now_ns, self._wall_ms)
-        except Exception:  # noqa: BLE001 - whatever it was, the client gets an answer and the ledger shows it
-            self._failed(f"{request.method} {request.path}")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client gets an answer and the ledger shows it
+            self._failed(f"{request.method} {request.path}", error)
             reaction = http_answers.internal_error()
         self._settle()
         return reaction
@@ -223,12 +224,14 @@ class Server:
         """Like `_call`, but nothing gets out of it: there is nobody outside to catch it."""
         try:
             return self._call(ask)
-        except Exception:  # noqa: BLE001 - see `react`
-            self._failed(what)
+        except Exception as error:  # noqa: BLE001 - see `react`
+            self._failed(what, error)
+            self._recorder.flush()
             return None
 
-    def _failed(self, what: str) -> None:
+    def _failed(self, what: str, error: Exception) -> None:
         self.counters.internal_errors += 1
+        self._record("internal_error", {"what": what, "error": repr(error)[:_TEXT_MAX]})
         _LOG.exception("the emulator failed at %s", what)
 
     def _read_clock(self) -> None:

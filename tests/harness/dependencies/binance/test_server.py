@@ -295,6 +295,10 @@ async def test_what_fails_inside_is_answered_logged_and_counted(served, caplog):
     status, _, body = await wire.answer()
     assert (status, json.loads(body)["code"]) == (500, -1000)
     assert served.server.ledger()["internal_errors"] == 1
+    assert served.records.flushed[-1][1:] == (
+        "internal_error",
+        {"what": "GET /boom", "error": "ZeroDivisionError('scripted')"},
+    )
     assert "GET /boom" in caplog.text
     assert "ZeroDivisionError: scripted" in caplog.text
     wire.send(GET)

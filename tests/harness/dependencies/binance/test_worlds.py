@@ -5,6 +5,7 @@ import os
 import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -107,6 +108,29 @@ def test_armed_time_passes_by_itself(tmp_path):
 
     _, seen = in_sim(director, tmp_path)
     assert [value["status"] for value in seen.observed("answered")] == [418, 200]
+
+
+def test_a_reset_reaches_a_host_of_the_sim_world_as_one(tmp_path):
+    """With nothing between but the simulated network, the host's socket fails with ECONNRESET, not with an end."""
+
+    async def dials(host):
+        url = urlsplit(host.endpoints["binance"])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(b"GET /fapi/v1/ping HTTP/1.1\r\nHost: h\r\n\r\n")
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            host.log.observe("met", end="reset")
+
+    async def director(world):
+        binance = await world.start_dependency("binance", "binance", {})
+        await binance.arm(Arm(kind="reset_before"))
+        await world.start_host(HostSpec(name="dialler", program=dials))
+        await world.machines.program("dialler")
+
+    run, seen = in_sim(director, tmp_path)
+    assert run.failures == {}
+    assert seen.observed("met") == [{"end": "reset"}]
 
 
 @pytest.mark.parametrize("start", [start_sim, start_real])
