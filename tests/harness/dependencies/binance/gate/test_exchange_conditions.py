@@ -138,6 +138,8 @@ def test_streams_are_closed_again_and_again(desk) -> None:
     assert desk.sockets.closed == [("one", 1006), ("two", 1006)]
     assert desk.disarm(name) == {"fault": "stream_disconnect", "arm": name, "streams": 2}
     assert desk.exchange.due_ns() is None
+    again = desk.arm("stream_disconnect")
+    assert desk.disarm(again) == {"fault": "stream_disconnect", "arm": again}
 
 
 def test_listen_keys_run_out_at_once_and_new_ones_soon(desk) -> None:
