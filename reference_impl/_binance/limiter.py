@@ -32,7 +32,8 @@ _STRIKES: Final = 10
 """Refusals within a minute that are taken to earn a ban. Unpublished; a careful guess."""
 _STRIKE_S: Final = 61.0
 _MANY: Final = 4
-"""Refusals within a minute after which risk orders, too, come back at random."""
+_RISK_JITTER_S: Final = 0.9
+"""Refusals within a minute after which risk orders, too, come back at random, and within how many seconds."""
 _RISK_PLACES: Final = 3
 """Requests in flight that only cancels and reduce-only orders may add."""
 _BAN_S: Final = 120.0
@@ -265,8 +266,9 @@ class Limiter:
         if told + jitter > penalty.until:
             text = f" ({verdict.note})" if verdict.note else ""
             _log.warning("%s: silent for %.1f s, level %d%s", verdict.ruling, told + jitter - now, level, text)
+        many = len(self.strikes) > _MANY
         # A cancel is tried as soon as it may be, but not over and over: ever more refusals would end in a ban.
-        penalty.wait(told + jitter, told + (jitter if len(self.strikes) > _MANY else 0.0))
+        penalty.wait(told + jitter, told + (min(jitter, _RISK_JITTER_S) if many else 0.0))
         for waiting in self.room:
             self._doomed(waiting, now)
 

@@ -12,7 +12,7 @@ requests that were sent before the wait began lengthen it if they say so, but ar
 
 After the wait one request goes first; the others follow when its answer is fine, spread at random, so that neither
 these callers nor other processes on the IP come as one herd. Cancels and reduce-only orders wait as long as the server
-said, and not for a probe; for the random part only when refusals have become many.
+said, and for a probe only a moment; for a little of the random part, too, when refusals have become many.
 """
 
 import math
@@ -30,6 +30,8 @@ _GAP_S: Final = 0.04
 """For so long after the probe, requests follow each other by a random gap of at most `_GAP_S`."""
 _LOST_PROBE_S: Final = 0.5
 """Bound of the random pause after a probe that got no answer."""
+_RISK_PATIENCE_S: Final = 0.3
+"""For so long a cancel or reduce-only order waits for the answer to a probe."""
 RISK_PROBES: Final = 2
 """Cancels and reduce-only orders that may be out beside a probe."""
 
@@ -42,6 +44,7 @@ class Penalty:
         "_level",
         "_level_at",
         "_next",
+        "_probe_at",
         "_ramp",
         "began",
         "cause",
@@ -57,6 +60,7 @@ class Penalty:
         self._level_at = -math.inf
         self._next = -math.inf
         self._ramp = -math.inf
+        self._probe_at = -math.inf
         self.began = -math.inf
         self.risk_until = -math.inf
         self.until = -math.inf
@@ -107,7 +111,7 @@ class Penalty:
             return silent
         if self.half_open:
             if risk:
-                return now
+                return now if self.probe is None else max(now, self._probe_at + _RISK_PATIENCE_S)
             return math.inf if self.probe is not None else max(now, self._next)
         if risk or now >= self._ramp:
             return now
@@ -118,6 +122,7 @@ class Penalty:
         if self.half_open:
             if self.probe is None:
                 self.probe = request
+                self._probe_at = now
                 return True
         elif now < self._ramp:
             self._next = now + self._draw() * _GAP_S
