@@ -130,3 +130,16 @@ def test_the_exit_codes_of_the_help_are_those_of_the_program():
     shown = {int(number): meaning.strip() for number, meaning in re.findall(r"(\d)  ([a-z ]+?)(?=\s{2,}|\n)", text)}
 
     assert shown == {CODES[name]: meaning for name, meaning in MEANINGS.items()}
+
+
+def test_the_unit_test_that_is_shown_passes():
+    """The example for plain unit tests runs as it is printed."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = [block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "\ndef test_" in block]
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    shown = [value for name, value in names.items() if name.startswith("test_")]
+
+    assert shown
+    for test in shown:
+        test()
