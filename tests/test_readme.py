@@ -135,7 +135,11 @@ def test_the_exit_codes_of_the_help_are_those_of_the_program():
 def test_the_unit_test_that_is_shown_passes():
     """The example for plain unit tests runs as it is printed."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = [block for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "\ndef test_" in block]
+    (example,) = [
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        if "\ndef test_" in block
+    ]
     names: dict[str, object] = {}
     exec(compile(example, "README.md", "exec"), names)
     shown = [value for name, value in names.items() if name.startswith("test_")]
