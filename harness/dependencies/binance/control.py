@@ -2,8 +2,8 @@
 
 Observations, all in the dependency's name. Fields that would be 0, false or empty are left out, so read them by `get`.
 
-- `exchange` {limits: {market: [[type, window_ms, limit], ...]}, strikes, bans_ms, wall_ms (the exchange's clock then, so
-  that readers know where its windows begin)}: at the start, and again when limits change.
+- `exchange` {limits: {market: [[type, window_ms, limit], ...]}, strikes, bans_ms, wall_ms (the exchange's clock then,
+  so that readers know where its windows begin)}: at the start, and again when limits change.
 - `request`, at the time of arrival, one for each that reached the exchange (control requests excepted):
   {n (counts from 1), method, path, market, ip, status, code, weight (charged), used, limit (of weight, after this one),
   others (of `used`, by other tenants), window_ms, orders (slots charged), counts (order use as [[window_ms, used,
