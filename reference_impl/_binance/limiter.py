@@ -232,7 +232,8 @@ class Limiter:
         while self.strikes and self.strikes[0] + _STRIKE_S <= now:
             self.strikes.popleft()
         out = len(self._out)
-        most = self.policy.max_in_flight
+        # The more refusals, the fewer at once: in a storm that spares some, one probe's luck is not that of all.
+        most = max(1, self.policy.max_in_flight - len(self.strikes))
         if ticket.risk:
             most += _RISK_PLACES
             if self.ip.half_open:
