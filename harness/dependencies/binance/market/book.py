@@ -227,8 +227,8 @@ class Book:
             step = self.instrument.step
             there = (there * self.factor / step).to_integral_value(ROUND_FLOOR) * step
             there = there.quantize(self.instrument.quantity_unit)
-        if index in ladder.taken:
-            there -= ladder.taken[index]
+        if index in ladder.taken:  # more of it may be gone than a book that has become thin ever had
+            there = max(there - ladder.taken[index], _ZERO)
         return there
 
     def _extend(self, ladder: _Ladder, count: int) -> bool:

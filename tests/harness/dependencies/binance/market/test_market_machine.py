@@ -138,6 +138,7 @@ class MarketMachine(RuleBasedStateMachine):
         self.venue = Venue(self.market, Settings(balance=BALANCE), record=self.model.record, streams=streams)
         self.now_ms = 1_700_000_000_000
         self.last_id = 0
+        self.thinned = False
 
     def call(self, endpoint: str, **params: str) -> Any:
         """Return the outcome, or None if it was refused; a refusal changes nothing but time."""
@@ -156,13 +157,17 @@ class MarketMachine(RuleBasedStateMachine):
 
     @rule(
         side=st.sampled_from(["BUY", "SELL"]),
-        steps=st.sampled_from([1, 10, 200, 416, 1_000, 5_000]),
-        ticks=st.sampled_from([None, -2_000, -61, -1, 0, 1, 61, 2_000]),
-        time_in_force=st.sampled_from(["GTC", "GTC", "GTC", "IOC", "FOK", "GTX"]),
-        reduce_only=st.booleans(),
-        name=st.sampled_from(["", "", "one", "two"]),
+        steps=st.sampled_from([1_000, 10, 200, 416, 3_000]),
+        ticks=st.sampled_from([1, None, 61, -1, 0, -61, 2_000]),
+        time_in_force=st.sampled_from(["GTC", "GTC", "GTC", "GTC", "IOC", "FOK", "GTX"]),
+        reduce_only=st.sampled_from([False, False, True]),
+        name=st.sampled_from(["", "", "", "one"]),
+        wait_ms=st.sampled_from([0, 200]),
     )
-    def place(self, side: str, steps: int, ticks: int | None, time_in_force: str, reduce_only: bool, name: str) -> None:
+    def place(
+        self, side: str, steps: int, ticks: int | None, time_in_force: str, reduce_only: bool, name: str, wait_ms: int
+    ) -> None:
+        self.now_ms += wait_ms
         params = {"side": side, "quantity": text(steps * Fraction(1, 1_000)), "type": "MARKET"}
         if ticks is not None:
             params |= {"type": "LIMIT", "timeInForce": time_in_force, "price": self.price_at(ticks)}
@@ -189,26 +194,27 @@ class MarketMachine(RuleBasedStateMachine):
         assert (outcome is not None) == was_open
         assert order is None or not was_open or order.status == "CANCELED"
 
+    @precondition(lambda self: self.model.fills % 5 == 4)  # seldom, or little would ever rest for long
     @rule()
     def cancel_all(self) -> None:
         self.call("cancel_all")
         assert not list(self.model.open())
 
-    @rule(ticks=st.sampled_from([-3_000, -100, -1, 0, 1, 100, 3_000]))
+    @rule(ticks=st.sampled_from([-100, 100, -1, 1, -3_000, 3_000]))
     def set_price(self, ticks: int) -> None:
         self.venue.set_price(SYMBOL, Decimal(self.price_at(ticks)), self.now_ms)
 
-    @rule(ms=st.sampled_from([1, 199, 200, 10_000]))
-    def wait(self, ms: int) -> None:
-        self.now_ms += ms
-
-    @rule(factor=st.sampled_from([0.0, 0.05, 1.0]))
+    @precondition(lambda self: not self.thinned)
+    @rule(factor=st.sampled_from([0.05, 0.0]))
     def thin(self, factor: float) -> None:
         self.venue.thin([], factor, 5_000, self.now_ms)
+        self.thinned = True
 
+    @precondition(lambda self: self.thinned)
     @rule()
     def restore(self) -> None:
         self.venue.restore([], self.now_ms)
+        self.thinned = False
 
     @invariant()
     def orders_add_up(self) -> None:
@@ -248,7 +254,7 @@ class FuturesMachine(MarketMachine):
     """Futures: positions, margin, modification, moves against an order."""
 
     @precondition(lambda self: self.last_id)
-    @rule(back=st.integers(0, 3), ticks=st.sampled_from([-61, 0, 61]), steps=st.sampled_from([10, 1_000]))
+    @rule(back=st.integers(0, 3), ticks=st.sampled_from([61, -61, 1]), steps=st.sampled_from([1_000, 10]))
     def modify(self, back: int, ticks: int, steps: int) -> None:
         order = self.model.orders.get(self.last_id - back)
         if order is None or order.status not in OPEN:
@@ -355,5 +361,5 @@ def text(amount: Fraction) -> str:
 def test_the_market_adds_up(machine: type[MarketMachine]) -> None:
     """Whatever is asked for, and whatever is done to the market meanwhile."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine, settings=hypothesis_settings(max_examples=100, stateful_step_count=20, deadline=None)
+        machine, settings=hypothesis_settings(max_examples=60, stateful_step_count=25, deadline=None)
     )

@@ -297,3 +297,11 @@ def test_a_test_order_does_nothing(futures: Any) -> None:
     assert futures.call("test_order", **given, quantity="0.1").payload["status"] == "NEW"
     assert futures.refused(lambda: futures.call("test_order", **given, quantity="0"))[0] == -4003
     assert futures.venue.ledger()["orders"] == []
+
+
+def test_a_book_that_became_thin_shows_no_negative_depth(futures: Any) -> None:
+    """More may have been taken from a level than is left of it once the book is thin; then it is just empty."""
+    futures.order(quantity="0.4")
+    futures.venue.thin([], 0.05, 5_000, futures.now_ms)
+    futures.order(side="SELL", price="60000.10", quantity="0.1")
+    assert futures.depth()["asks"][0] == ["60000.10", "0.100"]
