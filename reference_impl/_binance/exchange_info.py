@@ -43,15 +43,17 @@ class ExchangeInfo:
             if age > _MAX_AGE or (age > _AFTER_A_LIMIT and self._channel.limited_at > self._taken):
                 self._read(now + _PATIENCE)
             return
-        while self._taken == float("-inf"):
+        while True:
+            of_another = self._reading is not None and not self._reading.done()
             task = self._read(deadline)
             await asyncio.wait([task], timeout=max(0.0, deadline - time.monotonic()))
-            if self._taken == float("-inf"):
-                error = task.result() if task.done() and not task.cancelled() else None
-                if error is not None and not (error.reason == "deadline" and time.monotonic() < deadline):
-                    raise BinanceError(error.reason, "exchangeInfo could not be read") from error
-                if time.monotonic() >= deadline:
-                    raise BinanceError("deadline", "exchangeInfo was not read in time")
+            if self._taken > float("-inf"):
+                return
+            error = task.result() if task.done() and not task.cancelled() else None
+            if not (of_another and error is not None and time.monotonic() < deadline):
+                reason = error.reason if error is not None else "deadline"
+                raise BinanceError(reason, "exchangeInfo could not be read") from error
+            # It was read by the deadline of another call, which may have been earlier: once more, by this one's.
 
     def rules(self, symbol: str) -> SymbolRules:
         """Return the rules of a symbol. Raises `RejectedError` for one that is not traded."""

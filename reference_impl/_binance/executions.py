@@ -175,6 +175,7 @@ class Executions:
             return
         if (error := task.exception()) is not None:
             log.error("execution of intent %s failed: %r", name, error)
+            self._questions.add(name)
         elif task.result().status == "unknown" and (intent := self._journal.intents.get(name)) is not None:
             self._settle(intent, "deadline")
 

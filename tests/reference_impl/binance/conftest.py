@@ -22,7 +22,7 @@ Fault = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]
 
 
 class Market:
-    """One symbol at one price. `depth` is what an order gets at most; `faults` are used up, one for each POST order.
+    """One symbol at one price. `depth` is what an order gets at most; faults are used up, `faults` by orders alone.
 
     A fault is called with the request and with what executes it.
     """
@@ -35,6 +35,7 @@ class Market:
         self.depth = [Decimal(1_000_000)]
         self.faults: list[Fault] = []
         self.query_faults: list[Fault] = []
+        self.any_faults: list[Fault] = []
         self.offset_ms = 5_000_000
 
     @property
@@ -48,6 +49,8 @@ class Market:
         path = request.url.path
         self.requests.append((request.method, path))
         params = dict(parse_qsl(request.url.query.decode()))
+        if self.any_faults:
+            return self.any_faults.pop(0)(request, lambda: httpx.Response(200))
         if path == "/fapi/v1/order":
             return self._order(request, params)
         price = str(self.price)

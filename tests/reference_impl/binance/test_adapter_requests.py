@@ -186,3 +186,15 @@ async def test_no_secret_is_ever_seen(market, adapter, answers, caplog):
     assert "secret-of-the-account" not in seen
     assert "key-of-the-account" not in seen
     assert "signature=" not in seen
+
+
+async def test_a_short_deadline_does_not_shorten_others(make_adapter, market, answers):
+    """Time and rules are asked for once for all, by the first one's deadline; who has more time asks again."""
+    adapter = make_adapter()
+    await adapter.start()
+    market.any_faults = [answers.lose(httpx.ConnectError, executed=False)] * 4
+    short = asyncio.create_task(adapter.get(ACCOUNT, {}, signed=True, deadline_s=0.01))
+    await asyncio.sleep(0)
+    assert await adapter.get(ACCOUNT, {}, signed=True, deadline_s=10.0)
+    with pytest.raises(BinanceError):
+        await short
