@@ -50,6 +50,7 @@ class RealBinance:
         self._token = secrets.token_hex(16)
         self._lines = LineSplitter()
         self._pipe = PipeReader(self._take)
+        self._listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._child: ChildProcess | None = None
         self._watch: asyncio.Task[None] | None = None
         self._client: httpx.AsyncClient | None = None
@@ -69,7 +70,6 @@ class RealBinance:
     async def start(self) -> None:
         """Start the process and return when it listens. Raises `WorldError`."""
         ready = PipeReader(self._heard_port)
-        self._listening = asyncio.get_running_loop().create_future()
         try:
             self._child = await self._spawn(self._pipe.write_end, ready.write_end)
         finally:
@@ -192,5 +192,9 @@ class RealBinance:
 async def start_real(world: "RealWorld", name: str, options: Mapping[str, Any]) -> "BinanceControl":
     """Start an exchange as a process of the world. For the options see `Settings.parse`."""
     binance = RealBinance(world, name, Settings.parse(options))
-    await binance.start()
+    try:
+        await binance.start()
+    except BaseException:
+        await binance.stop()
+        raise
     return binance

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -45,10 +46,16 @@ async def serve(
     try:
         address = await server.listen(host, port)
     except OSError as problem:
-        reason = os.strerror(problem.errno).lower() if problem.errno else str(problem)
-        raise UsageError(f"cannot listen on {host}:{port}: {reason}") from None
+        raise UsageError(f"cannot listen on {host}:{port}: {_reason(problem)}") from None
     settle_collector()
     ready(*address)
     await over.wait()
     server.close()
     await server.ended()
+
+
+def _reason(problem: OSError) -> str:
+    """Return why, in the system's words: asyncio's own repeat the address."""
+    if isinstance(problem, socket.gaierror) or not problem.errno:
+        return (problem.strerror or str(problem)).lower()
+    return os.strerror(problem.errno).lower()

@@ -146,6 +146,24 @@ def test_a_port_that_is_taken_is_a_usage_error(harness):
 
 
 @pytest.mark.parametrize(
+    ("host", "reason"), [("no.such.host.invalid", "name"), ("192.0.2.1", "cannot assign requested address")]
+)
+def test_an_address_that_is_not_there_is_a_usage_error(host, reason, harness):
+    """A name that does not resolve, or an address of another machine: one line with the reason."""
+    said = harness("binance", "--host", host, "--port", "0")
+    assert (said.code, said.err.count("\n")) == (4, 1)
+    assert f"cannot listen on {host}:0: " in said.err
+    assert reason in said.err
+
+
+def test_it_serves_ipv6(start):
+    """It serves on ::1; the address is written with brackets."""
+    emulator = start("--host", "::1")
+    assert emulator.place.startswith("[::1]:")
+    assert emulator.ask("/__control__/state")["internal_errors"] == 0
+
+
+@pytest.mark.parametrize(
     ("options", "text"),
     [(["--port", "70000"], "--port"), (["--windows", "long"], "--windows"), (["--balance", "0"], "--balance")],
 )
