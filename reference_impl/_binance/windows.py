@@ -245,6 +245,8 @@ class Counter:
         cap = self.limit.cap
         used = self._use(window)
         need = used + cost
+        if need <= cap * (_NORMAL_SHARE * _BURST) and not self._others_rate:
+            return now  # the healthy case, at any time of a window
         low = self._clock.bounds(now)[0]
         edge = (window.index + 1) * self.limit.seconds - low + _EDGE
         if risk:
