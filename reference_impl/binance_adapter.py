@@ -69,6 +69,9 @@ log = logging.getLogger(__name__)
 
 _READ_WINDOW_MS: Final = 5_000
 _PREFIX: Final = "/fapi/"
+_FUTURES_WEIGHT: Final = 2_400
+"""Of weight a minute, as documented: what is assumed until exchangeInfo was read. With less, a restart late in a busy
+minute would wait for the next one before it could even ask."""
 
 
 class BinanceAdapter:
@@ -107,7 +110,7 @@ class BinanceAdapter:
         read_timeout: float = 5.0,
     ) -> None:
         self.name = name
-        self._limiter: Limiter = limiter if limiter is not None else self.limiter_type()
+        self._limiter: Limiter = limiter if limiter is not None else self.limiter_type(max_requests=_FUTURES_WEIGHT)
         self._owns_limiter = limiter is None
         self._policy = policy or RetryPolicy()
         self._read_timeout = read_timeout

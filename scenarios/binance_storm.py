@@ -37,7 +37,7 @@ SCENARIO = Scenario(
                 ),
             ),
             schedule=(
-                during(between(seconds(40), seconds(50)), between(seconds(8), seconds(20)), binance.storm()),
+                during(between(seconds(40), seconds(50)), between(seconds(8), seconds(14)), binance.storm()),
                 during(
                     between(seconds(130), seconds(150)),
                     between(seconds(50), seconds(70)),
@@ -47,20 +47,25 @@ SCENARIO = Scenario(
                 ),
                 during(
                     between(seconds(240), seconds(260)),
-                    between(seconds(8), seconds(25)),
+                    between(seconds(8), seconds(14)),
                     binance.firewall(),
-                    binance.storm("no-headers", "short", share=0.5),
+                    binance.storm("no-headers", "short", share=0.5, short_ms=3_000),
                 ),
                 during(
                     between(seconds(350), seconds(370)),
                     between(seconds(15), seconds(30)),
                     binance.latency(latency_ms=2_500, jitter_ms=1_500, share=0.4),
-                    binance.resets(scope="all", share=0.3),
+                    binance.resets("before", scope="all", share=0.3),
                     network.reset("trader", "binance"),
                 ),
                 during(between(seconds(430), seconds(436)), seconds(30), clock.clock_step("trader")),
                 during(between(seconds(440), seconds(445)), between(ms(500), seconds(5)), process.kill("trader")),
-                during(between(seconds(480), seconds(490)), between(seconds(5), seconds(15)), binance.storm("short")),
+                during(
+                    between(seconds(480), seconds(485)),
+                    seconds(14),
+                    binance.storm("short", share=0.4, short_ms=4_000),
+                ),
+                during(seconds(480), seconds(20), binance.latency("all", latency_ms=500, jitter_ms=400)),
             ),
             settle_ns=seconds(100),
             needs=(

@@ -86,11 +86,12 @@ class _Unanswered:
 class RiskFirst:
     """A cancel, and an order that only reduces, takes at most `limit` plus `margin` whenever it could be done.
 
-    It could not while the IP was told to wait or was banned, and while a fault of `excused` held: one that makes every
-    request slow or futile, so that no priority could help. A firewall's 403 shuts the IP out without saying for how
-    long, so it counts until another answer is given, for a minute at most. An order that reduces needs an order's
-    slot, so it (not a cancel) could not during a wait for orders either. Between such times each stretch counts by
-    itself: who is refused again after a wait has done what he could. Observed: offences. Checked: operations.
+    It could not while the IP was told to wait or was banned, while the exchange sat on an answer, and while a fault of
+    `excused` held: one that makes every request slow or futile, so that no priority could help. A firewall's 403 shuts
+    the IP out without saying for how long, so it counts until another answer is given, for a minute at most. An order
+    that reduces needs an order's slot, so it (not a cancel) could not during a wait for orders either. Between such
+    times each stretch counts by itself: who is refused again after a wait has done what he could.
+    Observed: offences. Checked: operations.
     """
 
     id: str
@@ -114,7 +115,8 @@ class RiskFirst:
         ]
         bans = [(ban.time_ns, ban.until_ns) for ban in record.bans]
         told = {scope: [(wait.start_ns, wait.end_ns) for wait in record.waits(scope)] for scope in ("ip", "orders")}
-        shut = [*faults, *bans, *told["ip"], *_walled(record)]
+        late_answers = [(one.time_ns, one.answered_ns) for one in record.requests if one.after_ns > 0]
+        shut = [*faults, *bans, *told["ip"], *_walled(record), *late_answers]
         barred = merged(shut, history.end_ns)
         no_slot = merged([*shut, *told["orders"]], history.end_ns)
         checked = 0

@@ -14,7 +14,7 @@ Judged from what the exchange recorded (exchange_record.py). Two things no clien
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from harness.history.history import History
 from harness.invariants.base import none_of
@@ -23,6 +23,10 @@ from harness.invariants.findings import Moment, at, counted, finding
 from harness.units import human, ms
 from harness.verdict import Finding, InvariantResult
 
+Counts: TypeAlias = tuple[tuple[int, int, int], ...]
+"""Length of the window in ms, use and limit of each counter of orders."""
+
+_TOO_MANY_ORDERS: Final = -1015
 _UNTOLD: Final = ("no_headers", "firewall")
 """Kinds of armed faults whose answers tell no use."""
 
@@ -49,14 +53,17 @@ class WithinLimits:
         meters: dict[tuple[str, str, int], _Meter] = {}
         offences: list[_Excess] = []
         checked = 0
+        counted_last: dict[str, Counts] = {}
         for request in record.requests:
-            for reading in _readings(request):
+            for reading in _readings(request, counted_last.get(request.market, ())):
                 checked += 1
                 key = (request.market, reading.counter, reading.window_ms)
                 meter = meters.setdefault(key, _Meter(record, margin, believed=reading.limit))
                 excess = meter.excess(reading)
                 if excess is not None:
                     offences.append(excess)
+            if request.counts:
+                counted_last[request.market] = request.counts
         return none_of(
             self,
             offences,
@@ -95,16 +102,19 @@ class _Reading:
     others: int
 
 
-def _readings(request: Request) -> Iterator[_Reading]:
-    """Yield its readings. A refused order counts as the one too many that it would have been."""
+def _readings(request: Request, counts_before: Counts) -> Iterator[_Reading]:
+    """Yield its readings. An order that was refused, and by no fault, is the one too many for what was full before."""
     if request.limit:
         yield _Reading(
             request, "weight", request.window_ms, request.used, request.limit, request.weight, request.others
         )
-    refused = request.code == -1015 and not request.fault  # noqa: PLR2004 - the exchange's code
+    if request.code == _TOO_MANY_ORDERS and not request.fault:
+        for window_ms, used, limit in request.counts or counts_before:
+            if used >= limit:
+                yield _Reading(request, "orders", window_ms, used + 1, limit, 1, 0)
+        return
     for window_ms, used, limit in request.counts:
-        one_more = int(refused and used == limit and not request.orders)
-        yield _Reading(request, "orders", window_ms, used + one_more, limit, request.orders + one_more, 0)
+        yield _Reading(request, "orders", window_ms, used, limit, request.orders, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,12 @@ def test_each_stretch_between_waits_counts_by_itself(market):
     assert Outcome.VIOLATED is risk(market.end(20)).verdict
 
 
+def test_an_answer_that_the_exchange_sat_on_is_not_the_clients(market):
+    """It had asked at once, and was answered 4 s later."""
+    market.ask(1.5, method="DELETE", after_ns=4_000_000_000).do("cancel", 1, 5.6)
+    assert Outcome.HOLDS is risk(market.end(20)).verdict
+
+
 def test_a_firewall_shuts_out_until_it_answers(market):
     """Nobody said for how long; a minute is the most."""
     market.ask(1, status=403, fault="firewall").ask(5).do("cancel", 1, 5.5)

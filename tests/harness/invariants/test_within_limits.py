@@ -104,7 +104,7 @@ def test_a_refused_order_is_one_too_many(market):
     """It is not counted at the exchange, and had no place there; unless a fault refused it."""
     for number in range(1, 11):
         market.order(number / 10, orders=1, counts=[[10_000, number, 10]])
-    refused = {"status": 429, "code": -1015, "counts": [[10_000, 10, 10]]}
+    refused = {"status": 429, "code": -1015}
     assert Outcome.HOLDS is judge(market.order(1.5, fault="too_many_orders", **refused).end(9)).verdict
     assert Outcome.VIOLATED is judge(market.order(2, **refused).end(9)).verdict
 
