@@ -138,17 +138,19 @@ def lines(label: str, runs: Sequence[Run]) -> str:
         return f"{statistics.fmean(values):.1f}".removesuffix(".0")
 
     def share(pairs: Sequence[tuple[int, int]]) -> str:
-        return f"{100 * sum(done for done, _ in pairs) / max(1, sum(begun for _, begun in pairs)):.0f} %"
+        begun = sum(begun for _, begun in pairs)
+        return f"{100 * sum(done for done, _ in pairs) / begun:.0f} %" if begun else "-"
 
     found = sorted(run.recovery_s if run.recovery_s is not None else float("inf") for run in runs)
     median = found[len(found) // 2]
+    recovery = "never" if median == float("inf") else f"{median:.1f} s"
     cells = [
         label,
         mean([run.requests for run in runs]),
         mean([run.told_to_wait for run in runs]),
         mean([run.bans for run in runs]),
         f"{max(run.longest_ban_s for run in runs):.0f} s",
-        "never" if median == float("inf") else f"{median:.1f} s",
+        recovery if any(begun for run in runs for begun in run.reads) else "-",
         share([run.reads for run in runs]),
         share([run.executions for run in runs]),
         mean([run.doubled for run in runs]),

@@ -59,3 +59,13 @@ def test_a_line_of_the_table(table: dict[str, Any]) -> None:
     line = table["lines"]("some client", made)
 
     assert line == "| some client | 101 | 1 | 0.3 | 120 s | 4.0 s | 97 % | 83 % | 0.3 | 0.3 |"
+
+
+def test_what_a_scenario_does_not_do_is_left_open(table: dict[str, Any]) -> None:
+    """Without reads there is no share of reads and no recovery to tell; a recovery that most lack is `never`."""
+    run = table["Run"]
+    unread = [run(10, 0, 0, 0.0, None, (0, 0), (1, 1), 0, 0)]
+    lost = [run(10, 0, 0, 0.0, None, (1, 10), (1, 1), 0, 0)] * 2
+
+    assert table["lines"]("x", unread) == "| x | 10 | 0 | 0 | 0 s | - | - | 100 % | 0 | 0 |"
+    assert table["lines"]("x", lost) == "| x | 10 | 0 | 0 | 0 s | never | 10 % | 100 % | 0 | 0 |"
