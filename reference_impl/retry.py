@@ -49,7 +49,7 @@ class RetryPolicy:
     ask_pause: float = 0.1
     pause_max: float = 4.0
     settle_time: float = 3.5
-    price_asks: int = 3
+    price_asks: int = 5
 
 
 def full_jitter(first: float, times: int, most: float, dice: Dice) -> float:

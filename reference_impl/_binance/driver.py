@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from reference_impl._binance.actions import Cancel, Finish, Query, Send, Wait
 from reference_impl._binance.channel import Call, Channel
-from reference_impl._binance.execution import Cancel, Execution, Finish, Query, Send, Wait
+from reference_impl._binance.execution import Execution
 from reference_impl._binance.faults import LIMITER_REASONS, BinanceError
 from reference_impl._binance.intents import Record, attempt_record, end_record, fate_record
 from reference_impl._binance.journal import Journal

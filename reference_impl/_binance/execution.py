@@ -22,74 +22,16 @@ What keeps it sound:
 Time is monotonic seconds, passed in; the exchange's own clock is milliseconds.
 """
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import TypeAlias
 
+from reference_impl._binance.actions import Action, Cancel, Finish, Query, Send, Wait, client_id
 from reference_impl._binance.order_view import view
 from reference_impl._binance.outcome import Outcome
 from reference_impl._binance.report import Attempt, End, ExecutionReport, Order, report
 from reference_impl._binance.symbols import SymbolRules
 from reference_impl.retry import Dice, RetryPolicy, equal_jitter, full_jitter
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this order. Call `begun` once it is written down and stamped, then `answered`; else `not_sent`."""
-
-    number: int
-    client_id: str
-    quantity: Decimal
-    price: Decimal
-
-    def attempt(self, expires_ms: int) -> Attempt:
-        """Return it as an attempt that nothing is known of yet."""
-        return Attempt(
-            number=self.number,
-            client_id=self.client_id,
-            quantity=self.quantity,
-            price=self.price,
-            expires_ms=expires_ms,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Ask for the order of this client id; then `told`. `urgent`: an order may be alive; else only a price is asked."""
-
-    client_id: str
-    urgent: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Cancel it; then `cancelled`."""
-
-    client_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Do nothing until then."""
-
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Nothing more to do. `unknown` may go on with a new deadline (`Execution` again, with `sending=False`)."""
-
-    end: End
-
-
-Action: TypeAlias = Send | Query | Cancel | Wait | Finish
-
-
-def client_id(intent: str, number: int) -> str:
-    """Return the client order id of an attempt: the same in every life of the program, 28 characters of the 36."""
-    return f"x-{hashlib.blake2b(intent.encode(), digest_size=12).hexdigest()}-{number}"
 
 
 class Execution:

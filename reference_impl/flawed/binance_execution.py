@@ -8,9 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from reference_impl._binance.actions import Action, Send
 from reference_impl._binance.channel import Call, Channel
 from reference_impl._binance.driver import Driver
-from reference_impl._binance.execution import Action, Execution, Send
+from reference_impl._binance.execution import Execution
 from reference_impl._binance.intents import Intents, Record
 from reference_impl._binance.journal import Journal
 from reference_impl._binance.outcome import Outcome

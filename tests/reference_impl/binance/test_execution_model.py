@@ -7,7 +7,8 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from reference_impl._binance.execution import Cancel, Execution, Finish, Query, Send, Wait
+from reference_impl._binance.actions import Cancel, Finish, Query, Send, Wait
+from reference_impl._binance.execution import Execution
 from reference_impl._binance.outcome import Outcome
 from reference_impl._binance.report import Attempt, Order
 from reference_impl._binance.symbols import SymbolRules

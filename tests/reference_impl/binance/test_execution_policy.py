@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.dependencies.binance.gate import errors as table
-from reference_impl._binance.execution import Execution, Finish, Query, Send, Wait
+from reference_impl._binance.actions import Finish, Query, Send, Wait
+from reference_impl._binance.execution import Execution
 from reference_impl._binance.order_view import view
 from reference_impl._binance.outcome import Outcome, classify
 from reference_impl._binance.report import Order
