@@ -178,3 +178,15 @@ def test_troubles(client: Any, kind: str, status: int, code: int) -> None:
     client.emulator.control("arm", kind=kind, count=1, methods=["POST"])
 
     _check(client, _order(client, "trouble-1").raised, status, code)
+
+
+@pytest.mark.clients("modular-sdk")
+def test_the_sdk_hands_on_how_long_to_wait(client: Any) -> None:
+    """`Retry-After` of a 429 and of a 418 reaches the user of the only client that looks at it, in whole seconds."""
+    client.emulator.control("arm", kind="too_many_requests", count=1, options={"retry_after_ms": 7_000})
+    limited = client.driver.fail("open_orders")
+    client.emulator.control("arm", kind="ban", options={"ms": 60_000})
+    banned = client.driver.fail("open_orders")
+
+    assert limited["attributes"]["retry_after"] == 7
+    assert 50 <= banned["attributes"]["retry_after"] <= 60
