@@ -75,7 +75,9 @@ class ExecutionMachine(RuleBasedStateMachine):
         super().__init__()
         self.exchange = ModelExchange()
         self.now = 0.0
-        self.order = Order(intent="intent", symbol="BTCUSDT", side="BUY", quantity=Decimal(1), limit=Decimal("100.55"))
+        self.order = Order(
+            intent="intent", symbol="BTCUSDT", side="BUY", quantity=Decimal("1.004"), limit=Decimal("100.55")
+        )
         self.sends = 0
         self.ids: set[str] = set()
         self.terminal = 0
