@@ -146,14 +146,15 @@ def test_a_port_that_is_taken_is_a_usage_error(harness):
 
 
 @pytest.mark.parametrize(
-    ("host", "reason"), [("no.such.host.invalid", "name"), ("192.0.2.1", "cannot assign requested address")]
+    ("host", "reason"),
+    [("no.such.host.invalid", "name"), ("192.0.2.1", "cannot assign requested address|could not bind")],
 )
 def test_an_address_that_is_not_there_is_a_usage_error(host, reason, harness):
     """A name that does not resolve, or an address of another machine: one line with the reason."""
     said = harness("binance", "--host", host, "--port", "0")
     assert (said.code, said.err.count("\n")) == (4, 1)
     assert f"cannot listen on {host}:0: " in said.err
-    assert reason in said.err
+    assert re.search(reason, said.err)
 
 
 def test_it_serves_ipv6(start):
