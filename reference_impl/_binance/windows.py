@@ -177,6 +177,9 @@ class Counter:
             window.told(used, cost, sent)
             self._watch_others(window, now)
         else:  # without a count, or nobody knows whether it is of this window or of the one before
+            if used is not None and len(self.windows) > 1:  # then the worst is that the one before goes on
+                before = self.windows[0]
+                before.base += max(0, used - before.base - before.pending)
             self._unsettle(cost, now, sent)
 
     def lost(self, cost: int, *, sent: float, now: float) -> None:
