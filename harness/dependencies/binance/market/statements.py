@@ -1,6 +1,7 @@
 """JSON shapes of the futures account: totals, balances, positions, brackets, configuration; and of the spot account."""
 
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from harness.dependencies.binance.market.futures import MAINTENANCE, MAKER, TAKER, FuturesAccount, Position
@@ -209,6 +210,7 @@ def leverage_bracket(what: Instrument) -> dict[str, Any]:
     return {"symbol": what.symbol, "notionalCoef": 1.0, "brackets": brackets}
 
 
+@cache
 def _most(leverage: int) -> int:
     """Return the notional that may be held at that leverage."""
     return max(cap for most, cap in _BRACKETS if most >= leverage)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.dependencies.binance.gate.errors import Reject
@@ -126,6 +126,7 @@ def test_nonsense_is_answered_by_an_error(streams: UserStreams, shell: Shell, te
     assert shell.closed == {}
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(text=st.text() | st.dictionaries(st.text(), st.integers() | st.lists(st.text())).map(json.dumps))
 def test_any_message_is_answered(text: str) -> None:
     """One message, one answer."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.dependencies.binance.gate.errors import Reject
@@ -108,6 +108,7 @@ VALUES = st.one_of(
 
 
 @pytest.mark.parametrize("market", ["futures", "spot"])
+@settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
 def test_no_parameters_crash_it(market: Market, data: st.DataObject) -> None:
     """Any endpoint with any parameters answers something that is JSON, or refuses with a code."""
