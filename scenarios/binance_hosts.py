@@ -47,6 +47,7 @@ LIGHT_READS: Final[tuple[Read, ...]] = (
 )
 _PAUSE_S: Final = 0.25
 """After a failure, before the next try of a closed loop."""
+_ODD: Final = 5
 _SETTLE_TRIES: Final = 8
 
 
@@ -226,11 +227,16 @@ class _Lane:
             await self._execute(self._next(params, draws.below(100)))
 
     def _next(self, params: Mapping[str, Any], percent: int) -> dict[str, Any]:
-        """Return the next intent: of half to all of the notional, or of all that is held."""
+        """Return the next intent: of half to all of the notional, or of all that is held.
+
+        Some are for more than a whole number of lots, as what a strategy computes is.
+        """
         price, step = self._instrument.price, self._instrument.step
         reduce_only = self._held > 0
         wanted = Decimal(params["notional"]) * (100 + percent) / 200 / price
         quantity = self._held if reduce_only else (wanted / step).to_integral_value() * step
+        if not reduce_only and percent % _ODD == 0:
+            quantity += step / 4
         return {
             "key": f"i-{self._symbol}-{self._desk.past.number(f'i-{self._symbol}'):05d}",
             "symbol": self._symbol,

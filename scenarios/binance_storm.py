@@ -91,9 +91,9 @@ SCENARIO = Scenario(
             schedule=(
                 during(seconds(3), between(seconds(1), seconds(2)), binance.storm("short", short_ms=1_000)),
                 during(
-                    seconds(5),
-                    seconds(1),
-                    binance.latency(latency_ms=500, share=0.3),
+                    ms(5_500),
+                    ms(1_500),
+                    binance.latency("all", latency_ms=500),
                     binance.no_headers(),
                 ),
             ),

@@ -12,9 +12,10 @@ from harness.history.history import History
 from harness.invariants.exchange_record import Fill
 from harness.invariants.findings import counted
 from harness.invariants.intent_findings import Offence, judged
-from harness.invariants.intents import Intent, read_intents
+from harness.invariants.intents import Intent, Report, read_intents
 from harness.verdict import InvariantResult
 
+_MALFORMED: Final = (-1111, -1013, -4003, -4005, -4013, -4023, -4164)
 _GRADES: Final = ("filled", "partial", "rejected", "abandoned")
 
 
@@ -90,7 +91,8 @@ def _disagreement(intent: Intent) -> str:
 class Accounted:
     """At least `share` is filled, or the report says what is missing and why; its figures add up.
 
-    Checked: intents with a report, or that ended in an error.
+    No reason is an order that the exchange had to refuse for its form (precision, lot size, notional) and not because
+    of a fault: the rules are public. Checked: intents with a report, or that ended in an error.
     """
 
     id: str
@@ -115,10 +117,15 @@ class Accounted:
         return judged(self, history, offences, checked=checked, what="not accounted for")
 
     def _what_is_wrong(self, intent: Intent) -> str:
+        malformed = [one.code for one in intent.attempts if one.code in _MALFORMED and not one.fault]
+        if malformed:
+            return f"sent an order that had to be refused: {malformed[0]}"
         if not intent.reports:
             call = intent.calls[-1]
             return "" if call.outcome == "fail" and call.error else f"ended without a typed outcome: {call.error}"
-        report = intent.reports[-1]
+        return self._what_is_missing(intent, intent.reports[-1])
+
+    def _what_is_missing(self, intent: Intent, report: Report) -> str:
         if report.missing != intent.quantity - report.filled:
             return f"{report}, but {intent.quantity} were asked for"
         if report.filled >= self.share * intent.quantity:

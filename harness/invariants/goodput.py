@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from harness.history.history import History
 from harness.history.query import OperationRecord, Window, fault_windows, operations
 from harness.invariants.base import result
-from harness.invariants.exchange_record import ExchangeRecord, deaths, merged, overlap_ns, read_exchange, told_windows
+from harness.invariants.exchange_record import ExchangeRecord, deaths, merged, overlap_ns, read_exchange
 from harness.invariants.findings import Moment, at, counted, finding
-from harness.units import ms
+from harness.units import MILLISECOND, ms
 from harness.verdict import Finding, InvariantResult, Outcome
 
 
@@ -59,7 +59,8 @@ class Goodput:
             for window in fault_windows(history)
             if not any(fnmatchcase(window.name, pattern) for pattern in self.despite)
         ]
-        disturbed = merged([*held, *told_windows(record), *deaths(history)], history.end_ns + 1)
+        told = [(one.start_ns, one.end_ns - MILLISECOND) for one in record.waits()]  # told in whole milliseconds
+        disturbed = merged([*held, *told, *deaths(history)], history.end_ns + 1)
         idle = _idle(operations(history, self.operation), self.waiting, history.end_ns)
         for start_ns, end_ns, limit in self._windows(history, record):
             if overlap_ns(disturbed, start_ns, end_ns) or overlap_ns(idle, start_ns, end_ns):

@@ -133,6 +133,15 @@ def test_not_accounted_for(market, report, words):
     assert result.finding.sentence.endswith(words)
 
 
+def test_an_order_of_no_form_accounts_for_nothing(market):
+    """Unless a fault refused it."""
+    report = ("rejected", "0", "10", "-1111")
+    market.execute("i1", 1, 2, report=report).order(1.5, status=400, code=-1111, fault="reject")
+    assert Outcome.HOLDS is judge(market.end(9), accounted()).verdict
+    result = judge(market.order(1.6, status=400, code=-1111).end(9), accounted())
+    assert result.finding.sentence.endswith("i1 sent an order that had to be refused: -1111")
+
+
 @pytest.mark.parametrize("report", [("filled", "9", "1"), ("partial", "1", "9", "slippage"), None])
 def test_accounted_for(market, report):
     """90 %, or less with a reason, or a typed error."""
