@@ -11,7 +11,8 @@ any outcome could get lost, so `unknown-outcome` is run as well.
 - *recovery*: from the end of the scenario's last fault to the first 5 s at 80 % of the reads per second before the
   first fault; median over the seeds, `never` if most never got there.
 - *reads, orders done*: of those that were begun, how many ended well by the client's own word.
-- *double executions*: intents of which the exchange filled more than was asked for (EX1).
+- *double executions*: intents of which the exchange filled more than was asked for (EX1), by the client's own retries
+  or because it was asked again for an intent after its host was killed, of which the client keeps no record.
 - *untold*: intents that the exchange filled in part or whole while the client reported another figure, or none (EX2).
 """
 
