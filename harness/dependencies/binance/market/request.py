@@ -75,11 +75,11 @@ def instrument(params: Mapping[str, str], market: Market) -> Instrument:
     return found
 
 
-def client_id(params: Mapping[str, str], name: str) -> str:
-    """Return a client order id, "" if absent; -4015 futures and -1100 spot style are one pattern: -1100."""
+def client_id(params: Mapping[str, str], name: str, market: Market) -> str:
+    """Return a client order id, "" if absent; -1100 for other characters, and (futures) -4015 for too many."""
     value = params.get(name, "")
     if value and not CLIENT_ID.fullmatch(value):
-        if len(value) > 36:  # noqa: PLR2004 - the pattern's own length
+        if market == "futures" and len(value) > 36:  # noqa: PLR2004 - the pattern's own length
             raise Reject(-4015, "Client order id length should be less than 36 chars")
         raise Reject(-1100, name=name, range=r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
     return value
@@ -106,7 +106,7 @@ def new_order(params: Mapping[str, str], market: Market, reference: Callable[[st
     order.time_in_force = _time_in_force(params, kind, market)
     if order.time_in_force == "GTD":
         order.good_till_ms = _good_till(params, wall_ms)
-    order.client_id = client_id(params, "newClientOrderId")
+    order.client_id = client_id(params, "newClientOrderId", market)
     order.reduce_only = market == "futures" and flag(params, "reduceOnly")
     order.response = _response(params, kind, market)
     if not in_quote:

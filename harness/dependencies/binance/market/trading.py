@@ -90,9 +90,9 @@ class Desk:
         order = self.find(params, -2011)
         if not order.open:
             raise Reject(-2011)
+        name = request.client_id(params, "newClientOrderId", self._market) or f"emulatedcancel{order.id}"
         self._matching.close(order, "CANCELED", now_ms)
         if self._market == "spot":
-            name = request.client_id(params, "newClientOrderId") or f"emulatedcancel{order.id}"
             payload = views.spot_cancelled(order, name)
         else:
             payload = views.futures_answer(order)

@@ -79,6 +79,7 @@ def test_an_amount_of_the_quote_asset_can_be_spent(spot: Any) -> None:
         ({"type": "STOP_LOSS"}, -2010, "Stop loss orders are not supported for this symbol."),
         ({"type": "TAKE_PROFIT_LIMIT"}, -2010, "Take profit orders are not supported for this symbol."),
         ({"type": "LIMIT_MAKER", "price": "61000"}, -1106, None),
+        ({"newClientOrderId": "x" * 37}, -1100, None),
         ({"symbol": "NOPE"}, -1121, "Invalid symbol."),
     ],
 )
@@ -116,3 +117,11 @@ def test_the_other_market_of_a_coin_pays_in_that_coin(spot: Any) -> None:
     found = balances(spot)
     assert found["ETH"][0] == Decimal("1.998")
     assert found["BTC"][0] == Decimal("0.999") - 2 * Decimal("0.05001")
+
+
+def test_a_refused_cancel_cancels_nothing(spot: Any) -> None:
+    """A name for the cancellation that is not allowed is found out before anything is done."""
+    order_id = spot.order(price="59000").order_id
+    query = {"symbol": "BTCUSDT", "orderId": order_id}
+    assert spot.refused(lambda: spot.call("cancel_order", **query, newClientOrderId="no spaces"))[0] == -1100
+    assert spot.status(order_id) == "NEW"
