@@ -92,10 +92,7 @@ class Desk:
             raise Reject(-2011)
         name = request.client_id(params, "newClientOrderId", self._market) or f"emulatedcancel{order.id}"
         self._matching.close(order, "CANCELED", now_ms)
-        if self._market == "spot":
-            payload = views.spot_cancelled(order, name)
-        else:
-            payload = views.futures_answer(order)
+        payload = views.spot_cancelled(order, name) if self._market == "spot" else views.futures_answer(order)
         return Outcome(payload, order.id, order.client_id, executed=True)
 
     def _cancel_all(self, params: Mapping[str, str], now_ms: int, move_bps: Decimal) -> Outcome:
