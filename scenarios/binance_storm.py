@@ -42,7 +42,7 @@ SCENARIO = Scenario(
                     between(seconds(130), seconds(150)),
                     between(seconds(50), seconds(70)),
                     binance.tenants("weight", share=0.4),
-                    binance.lower_limits(factor=0.6),
+                    binance.lower_limits(factor=0.7),
                     binance.no_headers(),
                 ),
                 during(
@@ -62,10 +62,10 @@ SCENARIO = Scenario(
                 during(between(seconds(440), seconds(445)), between(ms(500), seconds(5)), process.kill("trader")),
                 during(
                     between(seconds(480), seconds(485)),
-                    seconds(14),
+                    seconds(9),
                     binance.storm("short", share=0.4, short_ms=4_000),
                 ),
-                during(seconds(480), seconds(20), binance.latency("all", latency_ms=500, jitter_ms=400)),
+                during(seconds(480), seconds(15), binance.latency("all", latency_ms=500, jitter_ms=400)),
             ),
             settle_ns=seconds(100),
             needs=(

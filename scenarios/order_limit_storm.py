@@ -37,7 +37,7 @@ SCENARIO = Scenario(
                     between(seconds(13), seconds(15)),
                     between(seconds(3), seconds(5)),
                     binance.order_storm(),
-                    binance.order_storm(retry_after_ms=2_000, share=0.5),
+                    binance.order_storm("at-429", retry_after_ms=2_000, share=0.5),
                 ),
             ),
             settle_ns=seconds(12),
@@ -59,7 +59,14 @@ SCENARIO = Scenario(
                     intent_deadline_ns=seconds(6),
                 ),
             ),
-            schedule=(during(seconds(4), seconds(2), binance.order_storm(retry_after_ms=1_000)),),
+            schedule=(
+                during(
+                    seconds(4),
+                    seconds(2),
+                    binance.order_storm("at-429", retry_after_ms=1_000),
+                    binance.order_storm("at-400", "no-headers"),
+                ),
+            ),
             settle_ns=seconds(5),
             needs=(
                 at_least(100, "place", outcome="ok"),
