@@ -78,7 +78,6 @@ SCENARIO = Scenario(
     },
     invariants=limits(),
     flawed=(
-        flawed("planned", "RL1", "RL2", "RL4"),
         flawed("signs_before_waiting", "RL4", "RL7"),
         flawed_limits("per_task_limiter", "RL2", "RL3"),
         flawed_limits("bursts_at_window_edge", "RL3"),
