@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.errors import HistoryError
 from harness.history.events import HostChanged, RunStarted
 from harness.history.history import History
-from harness.history.query import FaultWindow, fault_windows
+from harness.history.query import FaultWindow, fault_windows, observations
 from harness.invariants.base import judge_all
 from harness.scenario import PlannedFault, Profile, Scenario, plan
 from harness.tape import Tape
@@ -36,7 +36,7 @@ def judge(history: History, scenario: Scenario, *, trouble: tuple[str, ...] = ()
     header = history.header
     profile = scenario.profile(header.profile)
     planned = plan(profile, Tape(header.seed), header.left_out)
-    errors = [*trouble, *_stale(header, planned), *_failed_hosts(history)]
+    errors = [*trouble, *_stale(header, planned), *_failed_hosts(history), *_failed_inside(history)]
     try:
         windows = {window.number: window for window in fault_windows(history)}
     except HistoryError as error:  # no question to it can be answered
@@ -92,6 +92,14 @@ def _failed_hosts(history: History) -> list[str]:
         f"host {event.actor} failed: {event.detail}"
         for event in history.events
         if isinstance(event, HostChanged) and event.change == "failed"
+    ]
+
+
+def _failed_inside(history: History) -> list[str]:
+    """A dependency that is an emulator of ours and broke: what it answered says nothing about the target."""
+    return [
+        f"{seen.actor} failed inside, {seen.value.get('what', 'no word of where')}: {seen.value.get('error', '')}"
+        for seen in observations(history, "internal_error")
     ]
 
 

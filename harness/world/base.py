@@ -19,6 +19,7 @@ Observations that worlds make by themselves, from below the target, in the actor
 - `clock` {offset_ns, reads}, actor = the host: its wall clock is off by so much from now on, and was read so often
   since the last such observation, counting only reads while it was off. One for each step; the real world makes one
   more at the first read after a step.
+- `internal_error` {what, error}, actor = a dependency that is an emulator of ours: it broke. The run is an ERROR.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

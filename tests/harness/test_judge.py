@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.faults.base import Evidence, WithoutEffect
-from harness.history.events import FaultHealed, HostChanged, Ok
+from harness.history.events import FaultHealed, HostChanged, Observation, Ok
 from harness.history.history import History
 from harness.invariants.base import result
 from harness.invariants.needs import at_least
@@ -78,6 +78,17 @@ def test_a_run_with_everything_passes(make_scenario, make_history):
     assert (fault.bit, fault.evidence) == (True, {"refused": 1})
     assert [(one.met, one.observed) for one in judged.needs] == [(True, 5)]
     assert [one.verdict for one in judged.invariants] == [Outcome.HOLDS]
+
+
+def test_an_emulator_that_breaks_is_our_error(make_scenario, make_history):
+    """Whatever the invariants say: an answer that came from a defect of ours proves nothing about the target."""
+    scenario = make_scenario()
+    whole = make_history(scenario)
+    broke = Observation(seconds(3), "binance", 1, "internal_error", {"what": "request", "error": "KeyError('x')"})
+    judged = judge(History.of([*whole.events, broke]), scenario)
+
+    assert judged.verdict is Verdict.ERROR
+    assert judged.errors == ("binance failed inside, request: KeyError('x')",)
 
 
 def test_a_fault_made_a_no_op_is_inconclusive(make_scenario, make_history, outage):
