@@ -9,9 +9,9 @@ wrong is ERROR.
 from dataclasses import dataclass
 
 from harness.errors import HistoryError
-from harness.history.events import HostChanged, RunStarted
+from harness.history.events import HostChanged, Observation, RunStarted
 from harness.history.history import History
-from harness.history.query import FaultWindow, fault_windows, observations
+from harness.history.query import FaultWindow, fault_windows
 from harness.invariants.base import judge_all
 from harness.scenario import PlannedFault, Profile, Scenario, plan
 from harness.tape import Tape
@@ -98,8 +98,9 @@ def _failed_hosts(history: History) -> list[str]:
 def _failed_inside(history: History) -> list[str]:
     """A dependency that is an emulator of ours and broke: what it answered says nothing about the target."""
     return [
-        f"{seen.actor} failed inside, {seen.value.get('what', 'no word of where')}: {seen.value.get('error', '')}"
-        for seen in observations(history, "internal_error")
+        f"{event.actor} failed inside, {event.value.get('what', 'no word of where')}: {event.value.get('error', '')}"
+        for event in history.events
+        if isinstance(event, Observation) and event.name == "internal_error"
     ]
 
 
