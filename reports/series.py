@@ -1,9 +1,10 @@
 """The charts of a history, generic over what a scenario records.
 
 Any operation name gives throughput and latency; any numeric field of a `stats` observation gives a depth
-series; an `Ok` that returns an `id`, and a `deliver` observation that carries one, give the flow of events.
-Nothing is averaged: a percentile is computed per bucket from the raw durations of the operations that ended in
-it, and a sampled value keeps the least and the greatest of its bucket.
+series; a `request` observation that bears a use and its limit gives the use of limits; an `Ok` that returns an `id`,
+and a `deliver` observation that carries one, give the flow of events. Nothing is averaged: a percentile is computed per
+bucket from the raw durations of the operations that ended in it, and a sampled value keeps the least and the greatest
+of its bucket.
 """
 
 from collections import Counter
@@ -27,7 +28,7 @@ def charts_of(history: History) -> tuple[Chart, ...]:
     """Return the charts of a history that have something to show. Raises `HistoryError` if it is damaged."""
     width = bucket_ns(history.end_ns)
     buckets = history.end_ns // width + 1
-    makers = (_throughput, _latency, _depth, _flow)
+    makers = (_throughput, _latency, _depth, _use_of_limits, _flow)
     return tuple(chart for maker in makers for chart in maker(history, width, buckets) if chart.series)
 
 
@@ -113,6 +114,25 @@ def _sampled(name: str, samples: list[tuple[int, float]], width: int, buckets: i
         high[at] = value if before_high is None else max(before_high, value)
         low[at] = value if before_low is None else min(before_low, value)
     return Series(name=name, high=tuple(high), low=tuple(low))
+
+
+def _use_of_limits(history: History, width: int, buckets: int) -> Iterable[Chart]:
+    """How much of each limit was used, by the server's own count: the greatest share of each bucket."""
+    shares: dict[str, list[tuple[int, float]]] = {}
+    for seen in observations(history, "request"):
+        if limit := seen.value.get("limit"):
+            shares.setdefault("weight", []).append((seen.time_ns, 100 * seen.value.get("used", 0) / limit))
+        for window_ms, used, most in seen.value.get("counts", ()):
+            name = f"orders in {window_ms / 1_000:g} s"
+            shares.setdefault(name, []).append((seen.time_ns, 100 * used / most))
+    drawn = [_sampled(name, shares[name], width, buckets) for name in sorted(shares, reverse=True)]
+    yield Chart(
+        key="limits",
+        title="Use of limits",
+        unit="% of the limit, other tenants included",
+        series=tuple(Series(name=one.name, high=one.high) for one in drawn),
+        note="; ".join(f"peak {name} {number(max(share for _, share in shares[name]))} %" for name in shares),
+    )
 
 
 def _flow(history: History, width: int, buckets: int) -> Iterable[Chart]:

@@ -168,3 +168,26 @@ def test_time_ticks_are_few(duration_s: float) -> None:
     ticks = time_ticks(duration_s)
     assert ticks[0] == 0
     assert len(ticks) <= 11
+
+
+def test_the_use_of_limits_is_the_servers_own_count() -> None:
+    """The greatest share of a bucket is drawn for weight and each order window; requests that count nothing are not."""
+
+    def request(at_s: float, **value: object) -> Observation:
+        return Observation(round(at_s * SECOND), "exchange", 1, "request", value)
+
+    drawn = chart(
+        charts_of(
+            history(
+                request(1, used=600, limit=2_400),
+                request(1.001, used=1_200, limit=2_400, counts=[[10_000, 30, 300], [60_000, 30, 1_200]]),
+                request(9, used=2_640, limit=2_400),
+                request(9.5, status=403),
+            )
+        ),
+        "limits",
+    )
+    shares = {series.name: [share for share in series.high if share is not None] for series in drawn.series}
+
+    assert shares == {"weight": [50.0, 110.0], "orders in 10 s": [10.0], "orders in 60 s": [2.5]}
+    assert drawn.note == "peak weight 110 %; peak orders in 10 s 10 %; peak orders in 60 s 2.5 %"
