@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: setup gate test lint format bench clients client-table lock clean
+.PHONY: setup gate test soak lint format bench clients client-table lock clean
 
 setup: .venv/installed
 
@@ -23,6 +23,10 @@ gate: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not benchmark"
+
+# Every search by properties, drawn anew and twenty times as long (tests/conftest.py); for a night.
+soak: setup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "hypothesis and not benchmark" --hypothesis-profile=long --timeout=7200
 
 lint: setup
 	$(BIN)/ruff check .

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.nodeid import NodeId
 
 from harness.dependencies.binance.settings import API_KEY, API_SECRET
 
@@ -159,20 +158,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = marker.args if marker is not None else tuple(KINDS)
         chosen = [pytest.param(name, marks=pytest.mark.xdist_group(f"client-{name}")) for name in names]
         metafunc.parametrize("running", chosen, indirect=True)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep one client's tests on one worker.
-
-    xdist 3.8 puts the group into `_nodeid`, which pytest 9.2 does not read any more, so `xdist_group` alone does
-    nothing: every worker would start every client.
-    """
-    if not getattr(config.option, "loadgroup", False):
-        return
-    for item in items:
-        group = item.get_closest_marker("xdist_group")
-        if group is not None and HERE in item.path.parents and "@" not in item.nodeid:
-            item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")
 
 
 @pytest.fixture(scope="session")
