@@ -184,14 +184,14 @@ class BinanceRateLimiter:
         machine, now = self.machine, time.monotonic()
         return LimiterStats(
             granted=machine.granted,
-            refused=machine.refused,
-            banned=machine.banned,
+            refused=machine.sanctions.refused,
+            banned=machine.sanctions.banned,
             failed=machine.failed,
             waiting=machine.room.count,
             in_flight=machine.in_flight,
-            silent_s=max(0.0, machine.ip.until - now),
-            orders_silent_s=max(0.0, machine.orders.until - now),
-            used={(one.limit.kind, one.limit.seconds): (one.used, one.limit.cap) for one in machine.counters},
+            silent_s=max(0.0, machine.sanctions.ip.until - now),
+            orders_silent_s=max(0.0, machine.sanctions.orders.until - now),
+            used={(one.limit.kind, one.limit.seconds): (one.used, one.limit.cap) for one in machine.limits.counters},
         )
 
     def close(self) -> None:

@@ -6,9 +6,12 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from reference_impl._binance.exposure import Exposure
 from reference_impl._binance.limiter import Limiter
+from reference_impl._binance.limits import Limits
 from reference_impl._binance.penalty import Penalty
 from reference_impl._binance.queue import Ticket
+from reference_impl._binance.sanctions import Sanctions
 from reference_impl._binance.verdicts import Verdict
 from reference_impl._binance.windows import Counter, RateLimit, Window
 from reference_impl.flawed._planned_binance import TokenBucket
@@ -31,32 +34,36 @@ class _Erasable(Penalty):
         self._level = 0
 
 
-class _Forgiving(Limiter):
+class _Forgiving(Sanctions):
     """Takes any answer that is fine for the end of the storm, as the plan does."""
 
-    penalty = _Erasable
+    penalty_type = _Erasable
 
     def success(self, ticket: Ticket, now: float) -> None:
         super().success(ticket, now)
         for penalty in (self.ip, self.orders):
             assert isinstance(penalty, _Erasable)
             penalty.erase()
-        self.strikes.clear()
+        self.exposure.forget()
 
 
-class _Impatient(Limiter):
+class _Careless(Exposure):
+    """Never thinks of the ban that refusals earn."""
+
+    def earliest(self, out: int, now: float, *, risk: bool, half_open: bool) -> float:
+        self.forget()
+        return super().earliest(out, now, risk=risk, half_open=half_open)
+
+
+class _Impatient(Sanctions):
     """Backs off as it sees fit, by full jitter alone, whatever it was told."""
 
     def told_until(self, verdict: Verdict, level: int, now: float) -> float:
         del verdict, level
         return now
 
-    def overlap(self, ticket: Ticket, now: float) -> float:
-        self.strikes.clear()
-        return super().overlap(ticket, now)
 
-
-class _CountsRequests(Limiter):
+class _CountsRequests(Limits):
     """One request, one unit: what it weighs, and what the exchange says it does, is not looked at."""
 
     def weigh(self, weight: int) -> int:
@@ -80,17 +87,21 @@ class _Unjittered(Penalty):
         self.half_open = False
 
 
-class _Herd(Limiter):
+class _Punctual(Sanctions):
+    """See `_Unjittered`."""
+
+    penalty_type = _Unjittered
+
+
+class _Crowd(Exposure):
     """All that waited go in the same instant."""
 
-    penalty = _Unjittered
-
-    def overlap(self, ticket: Ticket, now: float) -> float:
-        del ticket
+    def earliest(self, out: int, now: float, *, risk: bool, half_open: bool) -> float:
+        del out, risk, half_open
         return now
 
 
-class _Stubborn(Limiter):
+class _Stubborn(Sanctions):
     """A 429 is an answer like any other; whoever wants to, tries again."""
 
     def refusal(self, penalty: Penalty, verdict: Verdict, ticket: Ticket, now: float) -> None:
@@ -98,10 +109,6 @@ class _Stubborn(Limiter):
             self.success(ticket, now)
         else:
             super().refusal(penalty, verdict, ticket, now)
-
-    def overlap(self, ticket: Ticket, now: float) -> float:
-        self.strikes.clear()
-        return super().overlap(ticket, now)
 
 
 class _OwnWindows(Counter):
@@ -124,50 +131,61 @@ class _OwnWindows(Counter):
             self.windows = [Window(_ANY_INDEX, 0)]
 
 
-class _EdgeBurst(Limiter):
+class _EdgeBurst(Limits):
     """A full allowance at the end of one window and another at the start of the next, by its own count alone."""
 
-    counter = _OwnWindows
+    counter_type = _OwnWindows
 
     def use_said(self, headers: Mapping[str, str], limit: RateLimit) -> int | None:
         del headers, limit
         return None
 
 
+def _limiter(
+    *,
+    limits: type[Limits] = Limits,
+    exposure: type[Exposure] = Exposure,
+    sanctions: type[Sanctions] = Sanctions,
+) -> type[Limiter]:
+    """Return the reference's machine with other parts."""
+    parts = {"limits_type": limits, "exposure_type": exposure, "sanctions_type": sanctions}
+    return type("_Limiter", (Limiter,), parts)
+
+
 class ResetsOnAnySuccess(BinanceRateLimiter):
     """See `_Forgiving`."""
 
-    machine_type = _Forgiving
+    machine_type = _limiter(sanctions=_Forgiving)
 
 
 class IgnoresRetryAfter(BinanceRateLimiter):
-    """See `_Impatient`."""
+    """See `_Impatient`; and `_Careless`, as else the fear of a ban would hold it back."""
 
-    machine_type = _Impatient
+    machine_type = _limiter(sanctions=_Impatient, exposure=_Careless)
 
 
 class CountsRequestsNotWeight(BinanceRateLimiter):
     """See `_CountsRequests`."""
 
-    machine_type = _CountsRequests
+    machine_type = _limiter(limits=_CountsRequests)
 
 
 class NoJitterHerd(BinanceRateLimiter):
-    """See `_Herd`."""
+    """See `_Unjittered` and `_Crowd`."""
 
-    machine_type = _Herd
+    machine_type = _limiter(sanctions=_Punctual, exposure=_Crowd)
 
 
 class RetriesThrough429(BinanceRateLimiter):
-    """See `_Stubborn`."""
+    """See `_Stubborn` and `_Careless`."""
 
-    machine_type = _Stubborn
+    machine_type = _limiter(sanctions=_Stubborn, exposure=_Careless)
 
 
 class BurstsAtWindowEdge(BinanceRateLimiter):
     """See `_EdgeBurst`."""
 
-    machine_type = _EdgeBurst
+    machine_type = _limiter(limits=_EdgeBurst)
 
 
 class PerTaskLimiter(BinanceRateLimiter):

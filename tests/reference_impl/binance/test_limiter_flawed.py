@@ -35,7 +35,7 @@ def wake_after_refusal(shell: type[BinanceRateLimiter]) -> float:
     """Return for how long a limiter is silent that was told to wait 20 s."""
     limiter = machine(shell)
     limiter.answered(ask(limiter, 2.0), 429, {"Retry-After": "20"}, REFUSED, 2.0)
-    return limiter.ip.until - 2.0
+    return limiter.sanctions.ip.until - 2.0
 
 
 def test_ignores_retry_after() -> None:
