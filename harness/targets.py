@@ -34,6 +34,19 @@ def choose(scenario: Scenario, wanted: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
+def share(scenarios: Sequence[Scenario], wanted: Sequence[str]) -> dict[str, list[str]]:
+    """Return the wishes for each scenario's ports, by its name, without the scenarios that none of them concerns.
+
+    A wish whose port none of them has is given to all, so that `choose` names it.
+    """
+    known = {port for scenario in scenarios for port in scenario.ports}
+    shares = {
+        scenario.name: [wish for wish in wanted if _port(wish) in scenario.ports or _port(wish) not in known]
+        for scenario in scenarios
+    }
+    return {name: share for name, share in shares.items() if share or not wanted}
+
+
 def for_ports(scenario: Scenario, targets: Mapping[str, str]) -> list[str]:
     """Return a project's own targets as wishes, those for the ports of this scenario."""
     return [f"{port}={factory}" for port, factory in targets.items() if port in scenario.ports]
@@ -45,6 +58,10 @@ def check_ports(scenarios: Iterable[Scenario], targets: Mapping[str, str]) -> No
     for port in targets:
         if port not in known:
             raise unknown_name("port in [tool.harness.targets]", port, known)
+
+
+def _port(wish: str) -> str:
+    return wish.partition("=" if "=" in wish else ":")[0]
 
 
 def _split(scenario: Scenario, wish: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from harness.registry import discover, select
 from harness.runner import Order
 from harness.scenario import plan
 from harness.tape import Tape
-from harness.targets import check_ports, choose, for_ports, resolve
+from harness.targets import check_ports, choose, for_ports, resolve, share
 from harness.world.base import WorldKind
 
 _KEEP_HISTORIES = 20
@@ -66,7 +66,8 @@ def command(
 ) -> int:
     """Run scenarios against the reference, or against a target of your own, and judge them.
 
-    Without a name, all scenarios run. The last line says the verdict; the run folder holds the reports and histories.
+    Without a name, all scenarios run, or with --target those that have its port. The last line says the verdict; the
+    run folder holds the reports and histories.
     """
     from harness.cli.work import do, limits_of, show_of, stable_interpreter
 
@@ -79,7 +80,9 @@ def command(
     scenarios = discover(config.scenarios)
     chosen = select(scenarios, names, keyword)
     check_ports(scenarios.values(), config.targets)
-    wanted = {one.name: choose(one, [*for_ports(one, config.targets), *rest["targets"]]) for one in chosen}
+    wishes = {one.name: rest["targets"] for one in chosen} if names else share(chosen, rest["targets"])
+    chosen = [one for one in chosen if one.name in wishes]
+    wanted = {one.name: choose(one, [*for_ports(one, config.targets), *wishes[one.name]]) for one in chosen}
     for targets in wanted.values():
         for path in targets.values():
             resolve(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.targets import check_ports, choose, for_ports, resolve
+from harness.targets import check_ports, choose, for_ports, resolve, share
 
 
 @pytest.fixture
@@ -111,6 +111,22 @@ def test_a_wish_that_fits_nothing_is_named(make_scenario, wish, text):
         choose(make_scenario(), [wish])
 
     assert str(caught.value) == text
+
+
+def test_without_names_a_target_runs_in_the_scenarios_that_have_its_port(make_scenario):
+    """Each wish goes where its port is; scenarios that no wish concerns are left out; a slip stays to be named."""
+    bus = make_scenario(name="bus")
+    both = make_scenario(name="both", ports={"event_bus": "json:dumps", "limiter": "json:dumps"})
+    other = make_scenario(name="other", ports={"ledger": "json:dumps"}, flawed=())
+
+    assert share([bus, both, other], ["event_bus=a:b"]) == {"bus": ["event_bus=a:b"], "both": ["event_bus=a:b"]}
+    assert share([bus, both, other], ["event_bus:planned"]) == {
+        "bus": ["event_bus:planned"],
+        "both": ["event_bus:planned"],
+    }
+    assert share([bus, other], ["event_bus=a:b", "ledger=c:d"]) == {"bus": ["event_bus=a:b"], "other": ["ledger=c:d"]}
+    assert share([bus, other], ["event_buss=a:b"]) == {"bus": ["event_buss=a:b"], "other": ["event_buss=a:b"]}
+    assert share([bus, other], []) == {"bus": [], "other": []}
 
 
 def test_a_projects_targets_go_to_the_scenarios_that_have_the_port(make_scenario):
