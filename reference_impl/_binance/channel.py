@@ -78,9 +78,7 @@ class Channel:
         Raises `BinanceError` only if nothing was sent: with the limiter's reason, with what `before` raised, or
         `unreachable` if the exchange's time cannot be had. An answer that does not come in time is `unknown`.
         """
-        if call.window_ms is not None and self.clock.due(time.monotonic()):
-            await self._synchronised(deadline)
-        permit = await self._permit(call, deadline)
+        permit = await self._ready(call, deadline)
         epoch = self.clock.epoch
         try:
             if before is not None:
@@ -102,6 +100,16 @@ class Channel:
         elif outcome.kind == "limited":
             self.limited_at = time.monotonic()
         return outcome
+
+    async def _ready(self, call: Call, deadline: float) -> Permit:
+        """Have the exchange's time, if the call bears one, and a permit."""
+        while True:
+            if call.window_ms is not None and self.clock.due(time.monotonic()):
+                await self._synchronised(deadline)
+            permit = await self._permit(call, deadline)
+            if call.window_ms is None or self.clock.known:
+                return permit
+            permit.unused()  # another's timestamp was refused meanwhile, and so would this one be
 
     async def _permit(self, call: Call, deadline: float) -> Permit:
         orders = int(call.path == ORDER and call.method == "POST")

@@ -30,6 +30,7 @@ class ServerTime:
     def __init__(self) -> None:
         self._clock = ServerClock(now=0.0, wall=0.0)
         self._taken = 0.0
+        self._doubted = False
         self.epoch = 0
 
     def learn(self, samples: Iterable[Sample]) -> None:
@@ -38,30 +39,31 @@ class ServerTime:
         for sample in samples:
             self._clock.learn_time(sample.server_ms, sent=sample.sent, received=sample.received)
             self._taken = sample.received
+        self._doubted = False
         self.epoch += 1
 
     def doubt(self, epoch: int) -> None:
-        """Forget what was known, if that is still what a refused timestamp of `epoch` came from."""
+        """Rely no more on what was known, if that is still what a refused timestamp of `epoch` came from."""
         if epoch == self.epoch:
-            self._clock = ServerClock(now=0.0, wall=0.0)
+            self._doubted = True
 
     def due(self, now: float) -> bool:
         """Whether the exchange should be asked (again)."""
-        return not self._clock.known or now - self._taken > MAX_AGE
+        return not self.known or now - self._taken > MAX_AGE
 
     @property
     def known(self) -> bool:
-        """Whether anything is known, be it old."""
-        return self._clock.known
+        """Whether anything is known that is not in doubt, be it old."""
+        return self._clock.known and not self._doubted
 
     def stamp_ms(self, now: float) -> int:
-        """Return the best estimate. Raises `AssertionError` while nothing is known."""
+        """Return the best estimate, be it in doubt. Raises `AssertionError` if the exchange was never asked."""
         assert self._clock.known, "the exchange's clock was never read"
         low, high = self._clock.bounds(now)
         return int((now + (low + high) / 2) * 1_000)
 
     def earliest_ms(self, now: float) -> int | None:
         """Return what the exchange's clock shows at least; None while nothing is known."""
-        if not self._clock.known:
+        if not self.known:
             return None
         return int((now + self._clock.bounds(now)[0]) * 1_000)

@@ -71,6 +71,38 @@ async def test_a_refused_timestamp_has_the_clock_read_again(market, adapter):
     assert market.requests.count(("GET", "/fapi/v1/time")) == 2
 
 
+async def test_the_time_is_refused_to_another_during_the_wait(market, adapter, monkeypatch):
+    """Whose permit comes after the clock was given up gives it back, and goes once the time was read again."""
+    await adapter.get(ACCOUNT, {}, signed=True)
+    clock, acquire = adapter._channel.clock, adapter._limiter.acquire
+    refused = [clock.epoch]
+
+    async def waits(*args, **options):
+        permit = await acquire(*args, **options)
+        while refused:
+            clock.doubt(refused.pop())
+        return permit
+
+    monkeypatch.setattr(adapter._limiter, "acquire", waits)
+    market.offset_ms += 60_000
+    answer = await adapter.get(ACCOUNT, {}, signed=True, deadline_s=2.0)
+    assert abs(int(answer["timestamp"]) - market.now_ms()) < 1_000
+    assert adapter._limiter.stats().in_flight == 0
+
+
+async def test_the_time_is_refused_to_another_while_an_order_is_written_down(market, adapter, monkeypatch):
+    """The order goes all the same: it is known how to stamp it, if not how long it may live."""
+    clock, append = adapter._channel.clock, adapter._journal.append
+
+    async def refused_meanwhile(records):
+        await append(records)
+        clock.doubt(clock.epoch)
+
+    monkeypatch.setattr(adapter._journal, "append", refused_meanwhile)
+    report = await adapter.execute_order("BTCUSDT", "BUY", Decimal(1), decision_price=Decimal(100), deadline_s=4.0)
+    assert (report.status, market.filled) == ("filled", 1)
+
+
 async def test_the_wall_clock_does_not_matter(market, adapter, monkeypatch):
     """A host whose clock jumps by an hour signs as before."""
     await adapter.get(ACCOUNT, {}, signed=True)
