@@ -78,7 +78,7 @@ SCENARIO = Scenario(
     },
     invariants=limits(),
     flawed=(
-        flawed("signs_before_waiting", "RL4", "RL7"),
+        flawed("signs_before_waiting", "RL4"),
         flawed_limits("per_task_limiter", "RL2", "RL3"),
         flawed_limits("bursts_at_window_edge", "RL3"),
     ),

@@ -10,6 +10,7 @@ from harness.history.query import OperationRecord, fault_windows, lifetimes, ope
 from harness.invariants.base import none_of
 from harness.invariants.exchange_record import ExchangeRecord, longest_outside_ns, margin_ns, merged, read_exchange
 from harness.invariants.findings import Moment, at, counted, finding
+from harness.invariants.timestamps import explain_old, grown_old
 from harness.units import human, ms, seconds
 from harness.verdict import Finding, InvariantResult
 
@@ -22,7 +23,9 @@ class AllAnswered:
     """Each operation ends well or in a typed error, no later than `grace` after its deadline.
 
     An operation's `deadline_ns` is how long its caller would wait. Not judged: one whose host died or stood still, or
-    whose run ended, before it was due. Observed: offending operations. Checked: operations judged.
+    whose run ended, before it was due. And no request grows old while it waits for its turn: a refusal for that says
+    nothing to the caller, who asked in time (timestamps.py).
+    Observed: offending operations, else such requests. Checked: operations judged.
     """
 
     id: str
@@ -31,6 +34,7 @@ class AllAnswered:
     operations: tuple[str, ...]
     grace_ns: int
     real_grace_ns: int
+    exchange: str = "binance"
     needs_end: bool = True
 
     def judge(self, history: History) -> InvariantResult:
@@ -47,12 +51,13 @@ class AllAnswered:
             checked += 1
             if what := _what_is_wrong(record, due_ns):
                 offences.append(_Unanswered(record, due_ns, what))
+        old = [] if offences else grown_old(history, self.exchange)
         return none_of(
             self,
-            offences,
+            offences or old,
             checked=checked,
-            unit="operations",
-            explain=lambda: self._explain(history, offences),
+            unit="requests" if old else "operations",
+            explain=lambda: explain_old(history, old, self.exchange) if old else self._explain(history, offences),
         )
 
     def _explain(self, history: History, offences: Sequence["_Unanswered"]) -> Finding:

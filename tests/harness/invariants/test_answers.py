@@ -64,6 +64,34 @@ def test_the_real_world_has_a_grace_of_its_own(new_market):
         assert verdict is judge(new_market(world).do("read", 1, 6.5).end(20)).verdict
 
 
+def test_a_request_that_grew_old_in_the_client(market):
+    """Refused for its timestamp, although nothing delayed it, and the caller heard of nothing but failure."""
+    market.do("read", 1, 2).ask(1.5).ask(1.6, status=400, code=-1021)
+    result = judge(market.end(20))
+    assert (result.verdict, result.observed, result.unit) == (Outcome.VIOLATED, 1, "requests")
+    assert result.finding.sentence.startswith("1 request refused for an old timestamp although nothing delayed them")
+    assert any(row.offending for row in result.finding.rows)
+
+
+def test_a_request_that_was_made_old(market):
+    """By a fault of the exchange's, by what delayed it until five seconds before, or by a clock."""
+    market.do("read", 1, 2).ask(1.6, status=400, code=-1021, fault="recv_window")
+    market.fault(6, 8, name="network.latency").ask(12.9, status=400, code=-1021)
+    market.fault(16, None, name="clock.clock_step").ask(19, status=400, code=-1021)
+    assert judge(market.end(20)).verdict is Outcome.HOLDS
+    market.ask(13.1, status=400, code=-1021)
+    assert judge(market.end(20)).verdict is Outcome.VIOLATED
+
+
+def test_a_busy_machine_may_hold_a_few_up(new_market):
+    """In the real world three are forgiven."""
+    for count, verdict in ((3, Outcome.HOLDS), (4, Outcome.VIOLATED)):
+        market = new_market("real").do("read", 1, 2)
+        for number in range(count):
+            market.ask(2 + number, status=400, code=-1021)
+        assert judge(market.end(20)).verdict is verdict
+
+
 def test_risk_goes_first(market):
     """A second, and the way there and back; entries may take longer."""
     market.do("cancel", 1, 2.05).do("execute", 1, 2.05, reduce_only=True).do("execute", 1, 6, reduce_only=False)
