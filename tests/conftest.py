@@ -1,4 +1,4 @@
-"""What holds for every test: groups that stay on one worker, and how long Hypothesis searches.
+"""What holds for every test: groups on one worker, how long Hypothesis searches, signals as from a terminal.
 
 A group (`pytest.mark.xdist_group`) shares what is dear: a world of processes, a client's program, a browser. xdist 3.8
 makes a group by a suffix on `_nodeid`, which pytest 9.2 does not read any more: each test of a group would go to
@@ -9,6 +9,7 @@ example takes is no verdict (`deadline`, `too_slow`), as a busy machine would de
 `make soak`: its profile `long` draws anew, and LONG_FACTOR times as many, also where a test sets a number of its own.
 """
 
+import signal
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +24,17 @@ settings.register_profile("ci", settings.get_profile("default"))  # Hypothesis t
 settings.register_profile(
     "long", settings.get_profile("default"), derandomize=False, max_examples=LONG_FACTOR * settings().max_examples
 )
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start be ended by signals, also under nohup or in the background of a script.
+
+    Both start us deaf to such a signal, and what we start would inherit that. A handler of our own leaves us deaf, as
+    whoever started us wants it, and is not inherited.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.hookimpl(trylast=True)  # after xdist's own, in case a newer one works

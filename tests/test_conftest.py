@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,17 @@ SEARCHES = """
 """
 
 
+SIGNALS = """
+    import os, signal, subprocess, sys
+
+    ENDED = "import os, signal; os.kill(os.getpid(), signal.{name}); print('alive')"
+
+    def test_signals():
+        assert subprocess.run([sys.executable, "-c", ENDED]).returncode == -signal.{name}
+        os.kill(os.getpid(), signal.{name})
+"""
+
+
 def run_suite(folder: Path, tests: str, *options: str, conftest: bool = True) -> "subprocess.CompletedProcess[str]":
     """Run a suite of one file in an interpreter of its own."""
     if conftest:
@@ -88,4 +100,15 @@ def test_a_long_search_is_long_everywhere(tmp_path: Path, profile: str, factor: 
     expected = {name: count * factor for name, count in counts.items()}
     tests = SEARCHES.format(expected=expected, same_each_time=profile == "default")
     done = run_suite(tmp_path, tests, f"--hypothesis-profile={profile}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_programs_hear_signals_that_the_suite_was_started_deaf_to(
+    tmp_path: Path, request: pytest.FixtureRequest, name: str
+) -> None:
+    """A suite under nohup, or in the background of a script, starts programs that end by a signal; itself does not."""
+    before = signal.signal(signal.Signals[name], signal.SIG_IGN)
+    request.addfinalizer(lambda: signal.signal(signal.Signals[name], before))
+    done = run_suite(tmp_path, SIGNALS.format(name=name))
     assert done.returncode == 0, done.stdout + done.stderr
