@@ -8,16 +8,22 @@ order might be unknown in it.
 
 Appending is durable when it returns (fsync, in a thread); what is appended meanwhile goes with the next batch. The file
 is written anew when it has grown to several times of what it must hold: beside the old one, then renamed over it.
+
+Opening writes it anew, too, and that is what fences off an adapter of the same name that is still alive: its file is
+not the one of that name any more, and it writes no more, so it sends no more. A lock is held while something is read
+or written, not longer: what one adapter was told is durable, the next one has read. There is no lock for a lifetime,
+as who restarts a program that hangs wants the new one to trade.
 """
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -73,12 +79,16 @@ def _decode(line: bytes) -> list[Record] | None:
 
 
 class JournalFile:
-    """The file. Blocking; one thread at a time."""
+    """The file. Blocking; one thread at a time.
+
+    All that write raise `OSError`, also if another adapter has opened the journal since.
+    """
 
     def __init__(self, path: Path, *, compact_at: int = _COMPACT_AT) -> None:
         self._path = path
         self._compact_at = compact_at
         self._file = -1
+        self._identity = (0, 0)
         self._size = 0
         self._compacted = 0
         self._torn = False
@@ -86,37 +96,89 @@ class JournalFile:
     def open(self, intents: Intents) -> None:
         """Read what there is, and write it anew without what is over. Raises `OSError`, `ValueError`."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = self._path.read_bytes() if self._path.exists() else b""
-        good = read(content, intents)
-        if good < len(content):
-            log.warning("journal %s: %d bytes of a torn write dropped", self._path.name, len(content) - good)
-        self.rewrite(intents.records())
+        while not self._seized():
+            pass  # another adapter opened it in the same moment; the last one has it
+        try:
+            content = self._path.read_bytes()
+            good = read(content, intents)
+            if good < len(content):
+                log.warning("journal %s: %d bytes of a torn write dropped", self._path.name, len(content) - good)
+            self._replace(intents.records())
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, lines: bytes) -> None:
         """Write and sync. Raises `OSError`; then nothing of it is in the file, at the latest before the next one is."""
-        if self._torn:
-            self._cut_off()
-        try:
-            _write(self._file, lines)
-            os.fsync(self._file)
-        except OSError:
-            self._torn = True
-            with contextlib.suppress(OSError):
+        with self._locked():
+            if self._torn:
                 self._cut_off()
-            raise
-        self._size += len(lines)
+            try:
+                _write(self._file, lines)
+                os.fsync(self._file)
+            except OSError:
+                self._torn = True
+                with contextlib.suppress(OSError):
+                    self._cut_off()
+                raise
+            self._size += len(lines)
 
-    def _cut_off(self) -> None:
-        os.ftruncate(self._file, self._size)
-        self._torn = False
+    def rewrite(self, records: Iterable[Record]) -> None:
+        """Have the file hold exactly these. Raises `OSError`; the old one is then in force."""
+        with self._locked():
+            self._replace(records)
 
     @property
     def grown(self) -> bool:
         """Whether it is worth being written anew."""
         return self._size > max(self._compact_at, self._compacted * _GROWTH)
 
-    def rewrite(self, records: Iterable[Record]) -> None:
-        """Have the file hold exactly these. Raises `OSError`; the old one is then in force."""
+    def put_off(self) -> None:
+        """Do not try to write it anew before it has grown again."""
+        self._compacted = self._size
+
+    def close(self) -> None:
+        """Close it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _seized(self) -> bool:
+        """Open and lock it; return whether it still is the journal now that it is locked."""
+        self._hold(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        if self._current():
+            return True
+        self.close()
+        return False
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        file = self._file
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            if not self._current():
+                raise OSError("the journal is another file now (opened by another adapter?); this one must not write")
+            yield
+        finally:
+            if file == self._file:  # else it was replaced, and closing it took the lock with it
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _current(self) -> bool:
+        """Return whether ours is the file of that name; as it is open, no other one can have its number."""
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == self._identity
+
+    def _hold(self, file: int) -> None:
+        self.close()
+        self._file = file
+        status = os.fstat(file)
+        self._identity = (status.st_dev, status.st_ino)
+
+    def _replace(self, records: Iterable[Record]) -> None:
         fresh = self._path.with_name(f"{self._path.name}.new")
         content = b"".join(encode([record], _wall_ms()) for record in records)
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -128,20 +190,13 @@ class JournalFile:
         except OSError:
             os.close(file)
             raise
-        self.close()
-        self._file = file
+        self._hold(file)
         self._size = self._compacted = len(content)
         self._torn = False
 
-    def put_off(self) -> None:
-        """Do not try to write it anew before it has grown again."""
-        self._compacted = self._size
-
-    def close(self) -> None:
-        """Close it."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+    def _cut_off(self) -> None:
+        os.ftruncate(self._file, self._size)
+        self._torn = False
 
 
 class Journal:

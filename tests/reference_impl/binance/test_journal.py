@@ -2,11 +2,17 @@
 
 import asyncio
 import os
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reference_impl._binance.faults import BinanceError
 from reference_impl._binance.intents import (
@@ -166,6 +172,159 @@ async def test_an_append_that_is_cancelled_stands(open_journal):
     await asyncio.wait([task])
     await journal.append(STORY[1:2])
     assert story(journal.intents) == story((await open_journal()).intents) == [(ORDER, (SENT,), None)]
+
+
+async def test_of_two_journals_the_older_one_writes_no_more(tmp_path, open_journal):
+    """Whoever opened last has the file, also after it has written it anew; the other one says why it is refused."""
+    older = await open_journal()
+    await older.append(STORY[:1])
+    newer = await open_journal()
+    for _ in range(2):
+        with pytest.raises(BinanceError, match="another adapter") as caught:
+            await older.append(STORY[1:2])
+        assert caught.value.reason == "journal"
+        await newer.append(STORY[1:2])
+    assert story(older.intents) == [(ORDER, (), None)]
+    assert story((await open_journal()).intents) == story(newer.intents) == [(ORDER, (SENT,), None)]
+
+
+async def test_a_journal_that_was_taken_away_is_not_written(tmp_path, open_journal):
+    """A file without a name would be gone at the next start, and the orders in it unknown."""
+    journal = await open_journal()
+    (tmp_path / "a" / "j.intents").unlink()
+    with pytest.raises(BinanceError, match="another file"):
+        await journal.append(STORY[:1])
+
+
+def test_what_the_older_one_wrote_the_newer_one_has_read(tmp_path):
+    """However the two meet: a write that succeeded, of which an order may have been sent, is never overlooked."""
+    path = tmp_path / "j.intents"
+    for number in range(60):
+        path.unlink(missing_ok=True)
+        older, newer, known = JournalFile(path), JournalFile(path), Intents()
+        older.open(Intents())
+        written = []
+        writing = threading.Event()
+
+        def write(older=older, written=written, writing=writing):
+            for attempt in range(1_000):
+                name = f"i{attempt}"
+                try:
+                    older.append(encode([{**STORY[0], "intent": name}], 1))
+                except OSError:
+                    return
+                written.append(name)
+                writing.set()
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert writing.wait(30)
+        time.sleep(number * 0.000_05)  # another moment of the writer's, each time; nothing hangs on which
+        newer.open(known)
+        thread.join()
+        older.close()
+        newer.close()
+        assert {one.order.intent for one in known} >= set(written), number
+
+
+def test_many_that_open_at_once_lose_nothing(tmp_path):
+    """Each writes until the next one has taken over; all that any was told is durable is in the file at the end."""
+    path, told = tmp_path / "j.intents", []
+
+    def live(number):
+        for round_ in range(15):
+            life = JournalFile(path)
+            life.open(Intents())
+            for attempt in range(5):
+                name = f"{number}-{round_}-{attempt}"
+                try:
+                    life.append(encode([{**STORY[0], "intent": name}], 1))
+                except OSError:
+                    break
+                told.append(name)
+            life.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        for lived in [threads.submit(live, number) for number in range(4)]:
+            lived.result()
+    known = Intents()
+    read(path.read_bytes(), known)
+    assert {one.order.intent for one in known} == set(told)
+
+
+class ManyLives(RuleBasedStateMachine):
+    """Adapters of one name that are started, killed and left running, in any order; the model is a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.path = Path(self.directory.name) / "j.intents"
+        self.lives = []
+        self.owner = None
+        self.told = []
+
+    @rule()
+    def start(self):
+        """A life begins: it knows what every life before was told is durable."""
+        life, intents = JournalFile(self.path), Intents()
+        life.open(intents)
+        assert [one.order.intent for one in intents] == self.told
+        self.lives.append(life)
+        self.owner = life
+
+    @precondition(lambda self: self.lives)
+    @rule(pick=st.integers(0, 99))
+    def append(self, pick):
+        """Only the last life may write."""
+        life = self.lives[pick % len(self.lives)]
+        name = str(len(self.told))
+        try:
+            life.append(encode([{**STORY[0], "intent": name}], 1))
+        except OSError:
+            assert life is not self.owner
+        else:
+            assert life is self.owner
+            self.told.append(name)
+
+    @precondition(lambda self: self.lives)
+    @rule(pick=st.integers(0, 99))
+    def rewrite(self, pick):
+        """Nor may another write the file anew, with what it knows; for the last life nothing changes."""
+        life = self.lives[pick % len(self.lives)]
+        records = [{**STORY[0], "intent": name} for name in self.told]
+        try:
+            life.rewrite(records if life is self.owner else [])
+        except OSError:
+            assert life is not self.owner
+        else:
+            assert life is self.owner
+
+    @precondition(lambda self: len(self.lives) > 1)
+    @rule(pick=st.integers(0, 99))
+    def die(self, pick):
+        """A life that is over is not missed; of the last one, what it wrote stays."""
+        life = self.lives.pop(pick % len(self.lives))
+        life.close()
+        self.owner = None if life is self.owner else self.owner
+
+    @invariant()
+    def readable(self):
+        """At any time the file says what was told, to whoever reads it."""
+        if self.path.exists():
+            intents = Intents()
+            content = self.path.read_bytes()
+            assert read(content, intents) == len(content)
+            assert [one.order.intent for one in intents] == self.told
+
+    def teardown(self):
+        """Close what is open."""
+        for life in self.lives:
+            life.close()
+        self.directory.cleanup()
+
+
+ManyLives.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestManyLives = ManyLives.TestCase
 
 
 async def test_a_closed_journal_takes_nothing(open_journal):
