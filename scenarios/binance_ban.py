@@ -65,5 +65,6 @@ SCENARIO = Scenario(
     flawed=(
         flawed("planned", "RL1", "RL2", "RL4"),
         flawed_limits("ignores_retry_after", "RL1", "RL2"),
+        flawed_limits("never_shortens_backoff", "RL6"),
     ),
 )

@@ -90,5 +90,6 @@ SCENARIO = Scenario(
         flawed("trusts_ack_as_fill", "EX2"),
         flawed("ignores_slippage", "EX5"),
         flawed("retries_without_end", "EX6"),
+        flawed("gives_no_reason", "EX4"),
     ),
 )

@@ -81,5 +81,6 @@ SCENARIO = Scenario(
         flawed("signs_before_waiting", "RL4"),
         flawed_limits("per_task_limiter", "RL2", "RL3"),
         flawed_limits("bursts_at_window_edge", "RL3"),
+        flawed_limits("no_priority_for_risk", "RL7"),
     ),
 )

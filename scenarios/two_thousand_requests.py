@@ -53,5 +53,6 @@ SCENARIO = Scenario(
         flawed("planned", "RL1", "RL3", "RL4"),
         flawed_limits("counts_requests_not_weight", "RL3"),
         flawed_limits("bursts_at_window_edge", "RL3"),
+        flawed_limits("paces_too_timidly", "RL5"),
     ),
 )

@@ -37,6 +37,9 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "retries_through_429": _limited_by(rate_limiter.RetriesThrough429),
         "per_task_limiter": _limited_by(rate_limiter.PerTaskLimiter),
         "bursts_at_window_edge": _limited_by(rate_limiter.BurstsAtWindowEdge),
+        "paces_too_timidly": _limited_by(rate_limiter.PacesTooTimidly),
+        "never_shortens_backoff": _limited_by(rate_limiter.NeverShortensBackoff),
+        "no_priority_for_risk": _limited_by(rate_limiter.NoPriorityForRisk),
     }
 )
 """Factories of the shape of `reference_impl.binance_adapter.make`, by name of the defect."""

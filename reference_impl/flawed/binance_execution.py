@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from reference_impl._binance.actions import Action, Send
+from reference_impl._binance.actions import Action, Finish, Send
 from reference_impl._binance.channel import Call, Channel
 from reference_impl._binance.driver import Driver
 from reference_impl._binance.execution import Execution
@@ -108,6 +108,14 @@ class _WithoutEnd(Execution):
         return super().next(now, server_ms)
 
 
+class _WithoutReason(Execution):
+    """Says how much is missing, but not why."""
+
+    def _finish(self, reason: str) -> Finish:
+        finish = super()._finish(reason)
+        return replace(finish, end=replace(finish.end, reason=""))
+
+
 class _Acknowledged(Driver):
     """Leaves the kind of answer to its default, which comes before any fill."""
 
@@ -180,6 +188,10 @@ class _WithoutEndAdapter(BinanceAdapter):
     execution_type = _WithoutEnd
 
 
+class _WithoutReasonAdapter(BinanceAdapter):
+    execution_type = _WithoutReason
+
+
 class _EarlySigningAdapter(BinanceAdapter):
     channel_type = _SignsBeforeWaiting
 
@@ -205,6 +217,7 @@ ignores_lot_size = _factory(_LotSizeAdapter)
 trusts_ack_as_fill = _factory(_AckAdapter)
 ignores_slippage = _factory(_SlippageAdapter)
 retries_without_end = _factory(_WithoutEndAdapter)
+gives_no_reason = _factory(_WithoutReasonAdapter)
 signs_before_waiting = _factory(_EarlySigningAdapter)
 forgets_on_restart = _factory(_ForgetfulAdapter)
 
@@ -219,6 +232,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "trusts_ack_as_fill": trusts_ack_as_fill,
         "ignores_slippage": ignores_slippage,
         "retries_without_end": retries_without_end,
+        "gives_no_reason": gives_no_reason,
         "signs_before_waiting": signs_before_waiting,
         "forgets_on_restart": forgets_on_restart,
     }

@@ -3,7 +3,8 @@
 import asyncio
 import math
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reference_impl._binance.exposure import Exposure
@@ -19,6 +20,9 @@ from reference_impl.rate_limiter import BinanceRateLimiter, Permit
 
 _FIRST_ERROR: Final = 400
 _ANY_INDEX: Final = 2**62
+_FIRST_PAUSE: Final = 8.0
+_DOUBLINGS: Final = 5
+"""Seconds of the first pause of one that never shortens them, and how often it doubles."""
 
 
 class _Erasable(Penalty):
@@ -152,6 +156,40 @@ def _limiter(
     return type("_Limiter", (Limiter,), parts)
 
 
+class _Timid(Limiter):
+    """Uses half of what is allowed, to be on the safe side."""
+
+    def use_limits(self, limits: Iterable[RateLimit], now: float) -> None:
+        super().use_limits([replace(limit, cap=max(1, limit.cap // 2)) for limit in limits], now)
+
+
+class _Unforgetting(Penalty):
+    """Doubles its pause with each offence ever, from one that is far too long already, and never halves it again."""
+
+    __slots__ = ()
+
+    def level(self, now: float) -> int:
+        del now
+        return self._level
+
+    def jitter(self, level: int) -> float:
+        return _FIRST_PAUSE * 2.0 ** min(level - 1, _DOUBLINGS)
+
+
+class _Resentful(Sanctions):
+    """Backs off for longer each time, for as long as it lives."""
+
+    penalty_type = _Unforgetting
+
+
+class _Egalitarian(Limiter):
+    """First come, first served, whether a request lowers risk or raises it."""
+
+    def ask(self, weight: int, orders: int, *, risk: bool, deadline: float, now: float) -> Ticket:
+        del risk
+        return super().ask(weight, orders, risk=False, deadline=deadline, now=now)
+
+
 class ResetsOnAnySuccess(BinanceRateLimiter):
     """See `_Forgiving`."""
 
@@ -186,6 +224,24 @@ class BurstsAtWindowEdge(BinanceRateLimiter):
     """See `_EdgeBurst`."""
 
     machine_type = _limiter(limits=_EdgeBurst)
+
+
+class PacesTooTimidly(BinanceRateLimiter):
+    """See `_Timid`."""
+
+    machine_type = _Timid
+
+
+class NeverShortensBackoff(BinanceRateLimiter):
+    """See `_Resentful`."""
+
+    machine_type = _limiter(sanctions=_Resentful)
+
+
+class NoPriorityForRisk(BinanceRateLimiter):
+    """See `_Egalitarian`."""
+
+    machine_type = _Egalitarian
 
 
 class PerTaskLimiter(BinanceRateLimiter):

@@ -1,5 +1,6 @@
 """Each flawed variant works while nothing fails, and shows its one defect when something does."""
 
+import asyncio
 import contextlib
 from decimal import Decimal
 
@@ -107,6 +108,13 @@ async def test_retries_without_end(market, open_adapter):
     assert len(market.sent) > FAST.sends_max
 
 
+async def test_gives_no_reason(market, open_adapter):
+    """Something is missing, and the report does not say why."""
+    market.price = Decimal(200)
+    report = await buy(await open_adapter("gives_no_reason"), deadline_s=1.5)
+    assert (report.status, report.missing, report.reason) == ("abandoned", ONE, "")
+
+
 async def test_forgets_on_restart(market, open_adapter):
     """The same intent is executed again by the next life."""
     first = await open_adapter("forgets_on_restart")
@@ -116,22 +124,23 @@ async def test_forgets_on_restart(market, open_adapter):
     assert len(market.sent) == 2
 
 
-async def test_signs_before_waiting(market, open_adapter, monkeypatch):
-    """The timestamp is from before the permit."""
-    adapter = await open_adapter("signs_before_waiting")
+@pytest.mark.parametrize(("variant", "posts"), [("gives_no_reason", 1), ("signs_before_waiting", 2)])
+async def test_signs_before_waiting(market, open_adapter, monkeypatch, variant, posts):
+    """A wait that is longer than the window: the order is refused for its timestamp, of before the wait."""
+    adapter = await open_adapter(variant)
     await adapter.get("/fapi/v2/account", {}, signed=True)
-    acquired = []
-    acquire = adapter._limiter.acquire
+    acquire, waits = adapter._limiter.acquire, [0.4]
 
-    async def slow(*args, **options):
-        permit = await acquire(*args, **options)
-        acquired.append(adapter._channel.clock.stamp_ms)
-        monkeypatch.setattr(adapter._channel.clock, "stamp_ms", lambda now: 0)
+    async def late(*args, orders=0, **options):
+        permit = await acquire(*args, orders=orders, **options)
+        if orders and waits:
+            await asyncio.sleep(waits.pop())  # the wait itself is what is tested
         return permit
 
-    monkeypatch.setattr(adapter._limiter, "acquire", slow)
-    answer = await adapter.get("/fapi/v2/account", {}, signed=True)
-    assert int(answer["timestamp"]) > 0
+    monkeypatch.setattr(adapter._limiter, "acquire", late)
+    report = await buy(adapter)
+    assert (report.status, market.filled) == ("filled", ONE)
+    assert market.requests.count(("POST", "/fapi/v1/order")) == posts
 
 
 async def test_planned_executes_a_lost_answer_twice(market, make_adapter, answers):

@@ -111,6 +111,61 @@ def test_bursts_at_window_edge() -> None:
     assert sent_in_one_minute(rate_limiter.BurstsAtWindowEdge) == 2_400
 
 
+def test_paces_too_timidly() -> None:
+    """At the end of a minute the reference has used nearly all of the limit, the flawed one half of it."""
+
+    def sent_in_one_minute(shell: type[BinanceRateLimiter]) -> int:
+        limiter = machine(shell)
+        limiter.use_limits([rate_limit("weight", 60, 1_200, "1M")], 0.0)
+        sent = 0
+        while (ticket := ask(limiter, 54.0)).state == "granted":
+            sent += 1
+            limiter.answered(ticket, 200, {"x-mbx-used-weight-1m": str(sent)}, b"{}", 54.0)
+        return sent
+
+    assert 1_080 <= sent_in_one_minute(BinanceRateLimiter) <= 1_200
+    assert 540 <= sent_in_one_minute(rate_limiter.PacesTooTimidly) <= 600
+
+
+def test_never_shortens_backoff() -> None:
+    """An hour after three refusals the reference begins anew; the flawed limiter doubles its pause once more."""
+
+    def pauses(shell: type[BinanceRateLimiter]) -> list[float]:
+        limiter = machine(shell)
+        found = []
+        for now in (100.0, 200.0, 300.0, 3_900.0):
+            ticket = ask(limiter, now)
+            limiter.answered(ticket, 429, {"Retry-After": "20"}, REFUSED, now)
+            found.append(limiter.sanctions.ip.until - now - 20.0)
+        return found
+
+    assert pauses(BinanceRateLimiter) == pytest.approx([0.25] * 4)
+    assert pauses(rate_limiter.NeverShortensBackoff) == pytest.approx([8.0, 16.0, 32.0, 64.0])
+
+
+def test_no_priority_for_risk() -> None:
+    """An order that reduces comes after ten that wait for slots; the reference lets it go first."""
+
+    def turn_of_risk(shell: type[BinanceRateLimiter]) -> int:
+        limiter = machine(shell)
+        limiter.answered(ask(limiter, 2.0, orders=1), 429, {"Retry-After": "20"}, REFUSED, 2.0)
+        for _ in range(10):
+            ask(limiter, 3.0, orders=1)
+        reducing = ask(limiter, 3.0, orders=1, risk=True)
+        turn = 0
+        while reducing.state == "waiting":
+            now = limiter.wake
+            limiter.turn(now)
+            for ticket in limiter.settled:
+                turn += 1
+                limiter.answered(ticket, 200, {}, b"{}", now)
+            limiter.settled.clear()
+        return turn
+
+    assert turn_of_risk(BinanceRateLimiter) <= 1
+    assert turn_of_risk(rate_limiter.NoPriorityForRisk) == 11
+
+
 async def test_per_task_limiter() -> None:
     """Ten tasks: the reference lets five be in flight, the flawed limiter all, as each task has its own."""
 
@@ -151,6 +206,9 @@ def test_every_variant_of_the_plan_page_is_named() -> None:
         "signs_before_waiting",
         "per_task_limiter",
         "bursts_at_window_edge",
+        "paces_too_timidly",
+        "never_shortens_backoff",
+        "no_priority_for_risk",
     }
     assert names <= set(binance.VARIANTS)
     assert all(callable(getattr(binance, name)) for name in names)
