@@ -194,20 +194,22 @@ class Seen:
 FAULTS = {name: replace(case.fault, host=f"prober{number}") for number, (name, case) in enumerate(CASES.items())}
 
 
-async def hurt(world: World) -> None:
+async def hurt(world: World, schedule: Path) -> None:
     """Let every prober talk before, under and after its fault."""
     await world.start_dependency("redis", "redis", {}, follow="redis")
-    ready_ns = world.now_ns() + seconds(0.5 if world.kind == "sim" else 1.0 * len(FAULTS))
-    at_ns = {stage: ready_ns + seconds(later) for stage, later in {"before": 0, "under": 4, "after": 9}.items()}
     specs = {
         fault.host: HostSpec(
-            name=fault.host, program=network_programs.probe, params={"at_ns": at_ns, "says": CASES[name].says}
+            name=fault.host,
+            program=network_programs.probe,
+            params={"schedule": str(schedule), "says": CASES[name].says},
         )
         for name, fault in FAULTS.items()
     }
     for spec in specs.values():
         await world.start_host(spec)
-    assert world.now_ns() < ready_ns
+    ready_ns = world.now_ns() + seconds(0.5)
+    at_ns = {stage: ready_ns + seconds(later) for stage, later in {"before": 0, "under": 4, "after": 9}.items()}
+    network_programs.tell(schedule, at_ns)
     stage = Stage(world, specs)
     async with asyncio.TaskGroup() as group:
         for number, fault in enumerate(FAULTS.values()):
@@ -237,7 +239,13 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Run every fault in that world, once, and return what its history saw."""
     seen, directory = Seen(), tmp_path_factory.mktemp("world")
     if request.param == "sim":
-        run_sim(hurt, tape=Tape(1), sink=seen, directory=directory, dependency_kinds={"redis": start_sim})
+        run_sim(
+            lambda world: hurt(world, directory / "schedule"),
+            tape=Tape(1),
+            sink=seen,
+            directory=directory,
+            dependency_kinds={"redis": start_sim},
+        )
     else:
         asyncio.run(_real(seen, directory))
     return seen
@@ -246,7 +254,7 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 async def _real(seen: Seen, directory: Path) -> None:
     world = RealWorld(Tape(1), seen, targets={}, directory=directory, dependency_kinds={"redis": start_real})
     async with world:
-        await hurt(world)
+        await hurt(world, directory / "schedule")
 
 
 @pytest.mark.parametrize("name", CASES)

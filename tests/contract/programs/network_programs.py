@@ -5,6 +5,8 @@ otherwise: `half-close`, the same and then the end of its side; or `quit`, after
 """
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from harness.units import MILLISECOND, as_seconds
 from harness.world.base import Host
 
 SIZE = 1_000
+POLL_S = 0.05
 PATIENCE_S = 2.0
 LONG_PATIENCE_S = 6.0
 """After a partition, TCP's next retransmission may be seconds away."""
@@ -51,13 +54,27 @@ class Talk(asyncio.Protocol):
         self.news.set()
 
 
+def tell(schedule: Path, at_ns: dict[str, int]) -> None:
+    """Tell the probers the instants, once all of them run; how long that takes is up to the machine."""
+    draft = schedule.with_suffix(".draft")
+    draft.write_text(json.dumps(at_ns))
+    draft.rename(schedule)
+
+
+def told(schedule: Path) -> dict[str, int] | None:
+    """Return the instants, or None if they are not told yet."""
+    return json.loads(schedule.read_text()) if schedule.exists() else None
+
+
 async def probe(host: Host) -> None:
-    """At each of the instants `at_ns`, ask over the old connection and over a new one, and observe what came of it."""
+    """At each instant of the schedule, ask over the old connection and over a new one, and observe what came of it."""
     url = urlsplit(host.endpoints["redis"])
     assert url.hostname
     address = url.hostname, url.port or 6379
     old: Talk | None = None
-    for stage, at_ns in host.params["at_ns"].items():
+    while (schedule := told(Path(host.params["schedule"]))) is None:
+        await asyncio.sleep(POLL_S)
+    for stage, at_ns in schedule.items():
         await asyncio.sleep(as_seconds(max(0, at_ns - host.now_ns())))
         patience_s = LONG_PATIENCE_S if stage == "after" else PATIENCE_S
         if old is None:
