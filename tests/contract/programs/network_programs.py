@@ -72,7 +72,7 @@ async def probe(host: Host) -> None:
     assert url.hostname
     address = url.hostname, url.port or 6379
     old: Talk | None = None
-    while (schedule := told(Path(host.params["schedule"]))) is None:
+    while (schedule := told(Path(host.params["schedule"]))) is None:  # noqa: ASYNC110 - told from another process
         await asyncio.sleep(POLL_S)
     for stage, at_ns in schedule.items():
         await asyncio.sleep(as_seconds(max(0, at_ns - host.now_ns())))
