@@ -81,8 +81,9 @@ class BinanceAdapter:
         base_url: Such as `https://fapi.binance.com`.
         api_key: The account's.
         api_secret: The account's; HMAC.
-        directory: Where the journal is; one adapter at a time may use a name in it.
-        name: Stable over restarts.
+        directory: Where the journal is.
+        name: Stable over restarts, and one adapter's in that directory: of two, the one that was started later goes on
+            with what the other began, and that one sends no more orders, for the reason `journal`.
         limiter: One that is shared with others on the same IP; by default one of its own.
         policy: The figures of the retry policy.
         order_timeout: Seconds to wait for the answer to an order before asking about it.
@@ -117,7 +118,7 @@ class BinanceAdapter:
         self._dice = random.uniform
         self._channel = self.channel_type(base_url, api_key, Signer(api_secret), self._limiter)
         self._reader = Reader(self._channel, self._dice)
-        self._info = ExchangeInfo(self._channel, self._reader, self._limiter)
+        self._info = ExchangeInfo(self._reader, self._limiter)
         self._journal = self.journal_type(Path(directory) / f"{name}.intents")
         driver = self.driver_type(self._channel, self._journal, self._policy, order_timeout)
         self._executions = Executions(

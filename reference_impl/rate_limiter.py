@@ -165,6 +165,15 @@ class BinanceRateLimiter:
             raise RateLimitError(ticket.reason, ticket.text)
         return Permit(self, ticket)
 
+    @property
+    def limited_at(self) -> float:
+        """When the exchange last said that a limit is broken, by `time.monotonic()`; `-inf` for never.
+
+        A cause to read exchangeInfo again: limits that a refusal says to be lower are believed, and grow back only by
+        `use_limits`.
+        """
+        return self.machine.sanctions.limited_at
+
     def use_limits(self, rate_limits: Sequence[Mapping[str, Any]]) -> None:
         """Take `rateLimits` of exchangeInfo. Raises `ValueError` for senseless entries, and changes nothing."""
         self.machine.use_limits(read_limits(rate_limits), time.monotonic())

@@ -60,7 +60,6 @@ class Channel:
         self._transport = httpx.AsyncHTTPTransport(verify=tls, limits=_LIMITS, trust_env=False)
         self._synchronising: asyncio.Task[BinanceError | None] | None = None
         self.clock = ServerTime()
-        self.limited_at = float("-inf")  # when a limit was last said to be broken (monotonic seconds)
 
     def __repr__(self) -> str:
         return f"<Channel to {self._base}>"
@@ -97,8 +96,6 @@ class Channel:
         outcome = await self._send(request, permit, min(deadline, time.monotonic() + call.timeout))
         if outcome.kind == "clock":
             self.clock.doubt(epoch)
-        elif outcome.kind == "limited":
-            self.limited_at = time.monotonic()
         return outcome
 
     async def _ready(self, call: Call, deadline: float) -> Permit:

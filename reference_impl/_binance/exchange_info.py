@@ -1,7 +1,9 @@
 """exchangeInfo: the rules of symbols, and the limits that the limiter works with.
 
 Nothing is sent before it was read once, as limits differ and guessing them wrong gets the IP banned. After that it is
-read again in the background: when it is old, and soon after a limit was said to be broken, as it may have been lowered.
+read again in the background when it is old. In the minutes after a limit was said to be broken that is soon: it may
+have been lowered, and the limiter, which believes at once what a refusal says of a limit, learns only here that it has
+grown back.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ import logging
 import time
 from typing import Any, Final
 
-from reference_impl._binance.channel import Call, Channel
+from reference_impl._binance.channel import Call
 from reference_impl._binance.faults import BinanceError, RejectedError
 from reference_impl._binance.permits import Limiter
 from reference_impl._binance.reader import Reader
@@ -19,16 +21,16 @@ from reference_impl._binance.weights import EXCHANGE_INFO
 log = logging.getLogger(__name__)
 
 _MAX_AGE: Final = 300.0
-_AFTER_A_LIMIT: Final = 30.0
-"""Seconds between two readings that limits which are broken give cause for."""
+_MAX_AGE_IN_DOUBT: Final = 60.0
+_IN_DOUBT: Final = 300.0
+"""Seconds for which a limit that was broken is a cause to read it more often."""
 _PATIENCE: Final = 30.0
 
 
 class ExchangeInfo:
     """What is known of the exchange."""
 
-    def __init__(self, channel: Channel, reader: Reader, limiter: Limiter) -> None:
-        self._channel = channel
+    def __init__(self, reader: Reader, limiter: Limiter) -> None:
         self._reader = reader
         self._limiter = limiter
         self._rules: dict[str, SymbolRules] = {}
@@ -39,8 +41,8 @@ class ExchangeInfo:
         """Return when it was read once. Raises `BinanceError`, by the deadline."""
         now = time.monotonic()
         if self._taken > float("-inf"):
-            age = now - self._taken
-            if age > _MAX_AGE or (age > _AFTER_A_LIMIT and self._channel.limited_at > self._taken):
+            in_doubt = now - self._limiter.limited_at < _IN_DOUBT
+            if now - self._taken > (_MAX_AGE_IN_DOUBT if in_doubt else _MAX_AGE):
                 self._read(now + _PATIENCE)
             return
         while True:

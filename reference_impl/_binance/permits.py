@@ -24,6 +24,13 @@ class Permit(Protocol):
 class Limiter(Protocol):
     """See `reference_impl.rate_limiter`."""
 
+    @property
+    def limited_at(self) -> float:
+        """When the exchange last said, to anybody who shares the limiter, that a limit is broken; `-inf` for never.
+
+        A limit may have been lowered then, or be lowered by what was said; only `use_limits` raises it again.
+        """
+
     async def acquire(
         self, weight: int = 1, *, orders: int = 0, risk: bool = False, deadline: float | None = None
     ) -> Permit:

@@ -44,6 +44,7 @@ class Sanctions:
         self.ip.half_open = True  # what an earlier life was told is not known: one request goes first
         self._overload = Penalty(draw)
         self.refused = self.banned = 0
+        self.limited_at = -math.inf  # when a limit was last said to be broken
 
     def rule(self, verdict: Verdict, status: int, ticket: Ticket, now: float) -> bool:
         """Take what an answer says; return whether it refuses, so that those who wait may wait for longer."""
@@ -58,6 +59,8 @@ class Sanctions:
         self.refused += 1
         if status in _STRIKING:
             self.exposure.strike(now)
+        if verdict.ruling in ("refused", "orders_refused"):
+            self.limited_at = now
         if verdict.ruling == "orders_refused":
             self.ip.passed(ticket, now)
             self.refusal(self.orders, verdict, ticket, now)

@@ -277,6 +277,8 @@ class PerTaskLimiter(BinanceRateLimiter):
 class PlannedLimiter:
     """The plan's sketch: tokens for requests, whatever they weigh; a pause that doubles, and that any success ends."""
 
+    limited_at = -math.inf  # limits are what they are
+
     def __init__(self, max_requests: int = 1_200, window_seconds: int = 60) -> None:
         self._bucket = TokenBucket(max_requests, window_seconds)
 

@@ -163,6 +163,17 @@ async def test_a_new_life_finds_what_the_old_one_left(market, make_adapter, answ
     assert (reports["i"], Decimal(1)) == (again, market.filled)
 
 
+async def test_an_adapter_that_was_replaced_sends_nothing(market, make_adapter):
+    """Two of one name and directory: the later one trades, the earlier one says why it does not."""
+    first, second = make_adapter(policy=FAST), make_adapter(policy=FAST)
+    await first.start()
+    await second.start()
+    refused = await first.execute_order("BTCUSDT", "BUY", Decimal(1), intent="i", decision_price=Decimal(100))
+    assert (refused.status, refused.reason, market.sent) == ("abandoned", "journal", [])
+    report = await second.execute_order("BTCUSDT", "BUY", Decimal(1), intent="i", decision_price=Decimal(100))
+    assert (report.status, len(market.sent)) == ("filled", 1)
+
+
 async def test_an_order_rests_until_cancelled(market, adapter):
     """Cancelling tells what had been executed, also when there is nothing left to cancel."""
     market.price = Decimal(101)

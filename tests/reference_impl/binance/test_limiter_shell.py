@@ -1,6 +1,7 @@
 """The limiter as callers see it: futures, cancellation, one timer."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -104,6 +105,27 @@ async def test_a_wait_beyond_the_deadline_is_told_at_once() -> None:
         await limiter.acquire(risk=True, deadline=time.monotonic() + 5)
     for one in permits:
         one.lost()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "broken"),
+    [
+        (200, b"{}", False),
+        (429, REFUSAL, True),
+        (429, b'{"code": -1015, "msg": "Too many new orders."}', True),
+        (400, b'{"code": -1015, "msg": "Too many new orders."}', True),
+        (418, b'{"code": -1003, "msg": "banned until 1"}', False),
+        (403, b"<html>", False),
+        (503, b'{"code": -1008, "msg": "Request throttled."}', False),
+    ],
+)
+async def test_it_says_when_a_limit_was_last_broken(status: int, body: bytes, broken: bool) -> None:
+    """Which is a cause to read limits again; bans, the firewall and overload say nothing of limits."""
+    limiter = await limiter_of()
+    assert limiter.limited_at == -math.inf
+    before = time.monotonic()
+    (await limiter.acquire(orders=1)).answered(status, {}, body)
+    assert (before <= limiter.limited_at <= time.monotonic()) is broken
 
 
 async def test_the_timer_ends_a_wait() -> None:
