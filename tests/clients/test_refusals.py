@@ -170,10 +170,15 @@ def test_unknown_outcome(client: Any, executed: int) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
-    [("throttled", 503, -1008), ("bus_unknown", 400, -1006), ("backend_timeout", 408, -1007)],
+    [
+        ("service_unavailable", 503, None),
+        ("throttled", 503, -1008),
+        ("bus_unknown", 400, -1006),
+        ("backend_timeout", 408, -1007),
+    ],
 )
-def test_troubles(client: Any, kind: str, status: int, code: int) -> None:
-    """Overload and the two answers that say themselves that they do not know."""
+def test_troubles(client: Any, kind: str, status: int, code: int | None) -> None:
+    """Overload, with and without a code, and the two answers that say themselves that they do not know."""
     client.driver.do("open_orders")
     client.emulator.control("arm", kind=kind, count=1, methods=["POST"])
 

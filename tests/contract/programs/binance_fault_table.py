@@ -70,7 +70,7 @@ TABLE: list[tuple[Fault, dict[str, Expected]]] = [
         {
             "A-executed": answers("order", "503 - told"),
             "A-not-executed": answers("order", "503 - told"),
-            "B": answers("order", "503 -1016 told"),
+            "B": answers("order", "503 - told"),
             "C": answers("order", "503 -1008 told"),
             "D": answers("order", "503 -1001 told"),
         },

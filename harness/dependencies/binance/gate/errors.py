@@ -18,7 +18,7 @@ HTML: Final = "text/html"
 class ErrorBody:
     """An error as it goes over the wire. `text` is a template of `str.format`; for HTML it is the whole page.
 
-    `code` None leaves the field out of the JSON: variant A of 503 was seen without one.
+    `code` None leaves the field out of the JSON, as in variants A and B of 503.
     """
 
     status: int
@@ -108,8 +108,15 @@ _TABLE: Final = (
     ErrorBody(400, "Price less than min price.", -4013),
     ErrorBody(400, "Price not increased by tick size.", -4014),
     ErrorBody(400, "Client order id is not valid.", -4015),
+    ErrorBody(400, "Limit price can't be higher than {price}.", -4016),
+    ErrorBody(400, "{limit} is not valid depth limit.", -4021),
     ErrorBody(400, "Quantity not increased by step size.", -4023),
+    ErrorBody(400, "Limit price can't be lower than {price}.", -4024),
+    ErrorBody(400, "Leverage {leverage} is not valid", -4028),
+    ErrorBody(400, "No need to change margin type.", -4046),
+    ErrorBody(400, "No need to change position side.", -4059),
     ErrorBody(400, "Order's position side does not match user's setting.", -4061),
+    ErrorBody(400, "Invalid number of batch place orders", -4082),
     ErrorBody(400, "ClientOrderId is duplicated.", -4116),
     ErrorBody(
         400,
@@ -117,7 +124,11 @@ _TABLE: Final = (
         -4120,
     ),
     ErrorBody(400, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.", -4131),
+    ErrorBody(400, "Target strategy invalid for orderType {type},closePosition true", -4136),
+    ErrorBody(400, "Invalid margin type", -4139),
     ErrorBody(400, "Order's notional must be no smaller than {notional} (unless you choose reduce only).", -4164),
+    ErrorBody(400, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.", -4168),
+    ErrorBody(400, "No need to change Multi-Assets Mode.", -4171),
     # A path or a method that does not exist; seen, status included.
     ErrorBody(404, "Path {path}, Method {method} is invalid", -5000),
     ErrorBody(
@@ -132,6 +143,8 @@ _TABLE: Final = (
         "The order will not be recorded in the order history",
         -5022,
     ),
+    ErrorBody(400, "Exceed maximum modify order limit.", -5026),
+    ErrorBody(400, "No need to modify the order.", -5027),
 )
 
 ERRORS: Final[Mapping[int, ErrorBody]] = {error.code: error for error in _TABLE if error.code is not None}
@@ -159,8 +172,8 @@ RECV_WINDOW_TOO_LONG: Final = ErrorBody(400, "recvWindow must be less than 60000
 DUPLICATE_SPOT_ORDER: Final = ErrorBody(400, "Duplicate order sent.", -2010)
 
 UNKNOWN_ERROR: Final = ErrorBody(503, "Unknown error, please check your request or try again later.")
-SERVICE_UNAVAILABLE: Final = ErrorBody(503, "Service Unavailable.", -1016)
-"""Variant B; its code is not documented, and this one is assumed."""
+SERVICE_UNAVAILABLE: Final = ErrorBody(503, "Service Unavailable.")
+"""Variants A and B: documented by their texts alone, and A was seen without a code. Only the text tells them apart."""
 THROTTLED: Final = ERRORS[-1008]
 INTERNAL_ERROR: Final = ERRORS[-1001]
 
@@ -197,6 +210,9 @@ EXAMPLE_FIELDS: Final[Mapping[str, object]] = {
     "read": 4,
     "sent": 5,
     "notional": 5,
+    "price": 63000,
+    "leverage": 126,
+    "type": "LIMIT",
     "path": "/fapi/v1/order",
     "method": "PATCH",
 }

@@ -134,9 +134,9 @@ class Matching:
         take. Raises `Reject`, and leaves the order as it was.
         """
         if (quantity, price) == (order.quantity, order.price):
-            raise Reject(-5027, "No need to modify the order.")
+            raise Reject(-5027)
         if order.moved >= MAX_CHANGES:
-            raise Reject(-5026, "Exceed maximum modify order limit.")
+            raise Reject(-5026)
         was, place = (order.quantity, order.price), order.sequence
         self._orders.lift(order)  # or it would stand in its own way
         order.quantity, order.price = quantity, price

@@ -109,7 +109,7 @@ class Quotes:
         if self._market == "futures":
             limit = 500 if limit is None else limit
             if limit not in FUTURES_DEPTHS:
-                raise Reject(-4021, f"{limit} is not valid depth limit.")
+                raise Reject(-4021, limit=limit)
         else:
             limit = min(limit or 100, DEPTH_MAX)
         book = self._books[what.symbol]

@@ -170,7 +170,7 @@ class FuturesReads:
         request.need(params, "leverage")
         leverage = request.integer(params, "leverage") or 0
         if not 1 <= leverage <= INSTRUMENTS["futures"][symbol].max_leverage:
-            raise Reject(-4028, f"Leverage {leverage} is not valid")
+            raise Reject(-4028, leverage=leverage)
         self._account.positions[symbol].leverage = leverage
         return statements.leverage_changed(self._account.positions[symbol])
 
@@ -180,24 +180,24 @@ class FuturesReads:
         _symbol(params)
         wanted = request.need(params, "marginType")
         if wanted == "ISOLATED":
-            raise Reject(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.")
+            raise Reject(-4168)
         if wanted != "CROSSED":
-            raise Reject(-4139, "Invalid margin type")
-        raise Reject(-4046, "No need to change margin type.")
+            raise Reject(-4139)
+        raise Reject(-4046)
 
     def _set_position_mode(self, params: Mapping[str, str], wall_ms: int) -> dict[str, Any]:
         del wall_ms
         request.need(params, "dualSidePosition")
         if request.flag(params, "dualSidePosition"):
-            raise Reject(-1020, "This operation is not supported.")
-        raise Reject(-4059, "No need to change position side.")
+            raise Reject(-1020)
+        raise Reject(-4059)
 
     def _set_multi_assets_mode(self, params: Mapping[str, str], wall_ms: int) -> dict[str, Any]:
         del wall_ms
         request.need(params, "multiAssetsMargin")
         if request.flag(params, "multiAssetsMargin"):
-            raise Reject(-1020, "This operation is not supported.")
-        raise Reject(-4171, "No need to change Multi-Assets Mode.")
+            raise Reject(-1020)
+        raise Reject(-4171)
 
 
 class SpotReads:

@@ -131,7 +131,7 @@ def _futures_mode(params: Mapping[str, str], kind: str) -> None:
     if params.get("positionSide", "BOTH") not in ("BOTH", ""):
         raise Reject(-4061)
     if flag(params, "closePosition"):
-        raise Reject(-4136, f"Target strategy invalid for orderType {kind},closePosition true")
+        raise Reject(-4136, type=kind)
     if params.get("stopPrice"):
         raise Reject(-1106, name="stopPrice")
 
@@ -227,9 +227,9 @@ def _check_futures_price(order: Order, reference: Decimal) -> None:
     if price % what.tick:
         raise Reject(-4014)
     if order.side == "BUY" and price > (highest := reference * MULTIPLIER_UP):
-        raise Reject(-4016, f"Limit price can't be higher than {highest.normalize():f}.")
+        raise Reject(-4016, price=f"{highest.normalize():f}")
     if order.side == "SELL" and price < (lowest := reference * MULTIPLIER_DOWN):
-        raise Reject(-4024, f"Limit price can't be lower than {lowest.normalize():f}.")
+        raise Reject(-4024, price=f"{lowest.normalize():f}")
 
 
 def _check_spot(order: Order, reference: Decimal) -> None:

@@ -183,7 +183,7 @@ def _json_list(params: Mapping[str, str], name: str, most: int) -> list[Any]:
     if not isinstance(found, list) or not found:
         raise Reject(-1130, name=name)
     if len(found) > most:
-        raise Reject(-4082, "Invalid number of batch place orders")
+        raise Reject(-4082)
     return found
 
 
