@@ -98,7 +98,7 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
 def test_nothing_outlives_a_harness_that_dies_at_once(victim: Victim, number: int) -> None:
     """A signal that ends the harness without a chance to clean up ends everything that it started within 5 s."""
     victim.popen.send_signal(number)
-    assert victim.popen.wait() == -number
+    assert victim.popen.wait(10) == -number
     wait_until(lambda: victim.left() == [], within_s=5)
     assert not victim.scratch.exists()
     assert not victim.record.exists()
