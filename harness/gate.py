@@ -25,13 +25,14 @@ DEFAULT_PROFILE: Final[dict[WorldKind, str]] = {"sim": "full", "real": "short"}
 class GatePolicy:
     """How much a gate does: seeds per scenario and world, and how many seeds a flawed variant may take to be caught.
 
-    In the real world, where a run costs its own length, only the variants in `real_variants` are hunted. `targets` are
-    a project's own, by port; the reference stands behind the other ports.
+    In the real world, where a run costs its own length, only the variants in `real_variants` are hunted, over
+    `real_hunt_seeds` at most. `targets` are a project's own, by port; the reference stands behind the other ports.
     """
 
     sim_seeds: int = 20
     real_seeds: int = 2
     hunt_seeds: int = 20
+    real_hunt_seeds: int = 3
     real_variants: tuple[str, ...] = ("planned",)
     worlds: tuple[WorldKind, ...] = ("sim", "real")
     targets: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +65,7 @@ def _hunt_jobs(scenario: Scenario, world: WorldKind, policy: GatePolicy, folder:
         Hunt(
             order=_order(scenario, world, 1, choose(scenario, [variant.label]), variant.label, folder, options),
             variant=variant,
-            seeds=policy.hunt_seeds if world == "sim" else policy.real_seeds,
+            seeds=policy.hunt_seeds if world == "sim" else policy.real_hunt_seeds,
         )
         for variant in chosen
     ]

@@ -61,7 +61,7 @@ def scenario(make_scenario):
 
 def test_a_gate_runs_the_reference_and_hunts_every_variant_in_both_worlds(scenario, tmp_path):
     """Sim: seed 1 twice, then the other seeds, then each variant. Real: fewer seeds, only the chosen variants."""
-    policy = GatePolicy(sim_seeds=3, real_seeds=2, hunt_seeds=7)
+    policy = GatePolicy(sim_seeds=3, real_seeds=2, hunt_seeds=7, real_hunt_seeds=4)
     jobs = gate_jobs([scenario], policy, tmp_path, Options())
 
     assert [str(job) for job in jobs] == [
@@ -75,7 +75,7 @@ def test_a_gate_runs_the_reference_and_hunts_every_variant_in_both_worlds(scenar
         "redis-outage [real] event_bus:planned",
     ]
     assert [type(job) for job in jobs[:2]] == [Twice, Single]
-    assert [job.seeds for job in jobs if isinstance(job, Hunt)] == [7, 7, 2]
+    assert [job.seeds for job in jobs if isinstance(job, Hunt)] == [7, 7, 4]
     assert [(job.order.world, job.order.profile) for job in (jobs[0], jobs[-1])] == [("sim", "full"), ("real", "short")]
 
 
