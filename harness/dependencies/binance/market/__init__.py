@@ -6,6 +6,6 @@
 - book.py: one symbol's liquidity: levels around a price, taken by takers, back after a while.
 - request.py: an order's parameters, checked. orders.py: the orders there are. matching.py: what happens to them.
 - account.py: what matching asks of an account. futures.py: positions and margin. spot.py: free and locked balances.
-- views.py, statements.py, prices.py: JSON shapes of orders, of accounts, of market data.
+- views.py, statements.py, brackets.py, prices.py: JSON shapes of orders, accounts, leverage, market data.
 - reporting.py: tells records and user streams. events.py: shapes of user data events.
 """

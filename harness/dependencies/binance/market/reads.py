@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.dependencies.binance.gate.errors import Reject
-from harness.dependencies.binance.market import request, statements, views
+from harness.dependencies.binance.market import brackets, request, statements, views
 from harness.dependencies.binance.market.account import Fill
 from harness.dependencies.binance.market.futures import FuturesAccount
 from harness.dependencies.binance.market.orders import Order, Orders
@@ -131,7 +131,7 @@ class FuturesReads:
     def _brackets(self, params: Mapping[str, str], wall_ms: int) -> Any:
         del wall_ms
         listed = INSTRUMENTS["futures"]
-        return [statements.leverage_bracket(listed[each]) for each in self._chosen(params)]
+        return [brackets.leverage_bracket(listed[each]) for each in self._chosen(params)]
 
     def _configs(self, params: Mapping[str, str], wall_ms: int) -> list[dict[str, Any]]:
         del wall_ms
@@ -172,7 +172,7 @@ class FuturesReads:
         if not 1 <= leverage <= INSTRUMENTS["futures"][symbol].max_leverage:
             raise Reject(-4028, leverage=leverage)
         self._account.positions[symbol].leverage = leverage
-        return statements.leverage_changed(self._account.positions[symbol])
+        return brackets.leverage_changed(self._account.positions[symbol])
 
     def _set_margin_type(self, params: Mapping[str, str], wall_ms: int) -> dict[str, Any]:
         """Positions stay cross: isolated wallets are no subject here, and are refused as with multi-assets margin."""

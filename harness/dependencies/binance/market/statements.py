@@ -1,30 +1,18 @@
-"""JSON shapes of the futures account: totals, balances, positions, brackets, configuration; and of the spot account."""
+"""JSON shapes of the futures account: totals, balances, positions, configuration; and of the spot account."""
 
 from decimal import Decimal
-from functools import cache
 from typing import Any, Final
 
+from harness.dependencies.binance.market.brackets import max_notional
 from harness.dependencies.binance.market.futures import MAINTENANCE, MAKER, TAKER, FuturesAccount, Position
 from harness.dependencies.binance.market.spot import COMMISSION, SpotAccount
-from harness.dependencies.binance.market.symbols import Instrument, text
+from harness.dependencies.binance.market.symbols import text
 from harness.dependencies.binance.market.views import money
 
 _ZERO: Final = Decimal(0)
 _EMPTY: Final = money(_ZERO)
 _ALIAS: Final = "HarnessEmul8"
 """`accountAlias`, a made-up name of twelve characters."""
-
-_BRACKETS: Final = (
-    (125, 50_000),
-    (100, 250_000),
-    (50, 3_000_000),
-    (20, 20_000_000),
-    (10, 40_000_000),
-    (5, 100_000_000),
-    (1, 1_000_000_000),
-)
-"""Leverage and the notional up to which it may be had: the shape of BTCUSDT's brackets, for all symbols."""
-_RATES: Final = ("0.004", "0.005", "0.01", "0.025", "0.05", "0.1", "0.5")
 
 
 class _Sums:
@@ -123,7 +111,7 @@ def _account_position(account: FuturesAccount, position: Position, version: int)
         "isolated": position.isolated,
         "entryPrice": entry(position),
         "breakEvenPrice": entry(position),
-        "maxNotional": str(_most(position.leverage)),
+        "maxNotional": str(max_notional(position.leverage)),
         "bidNotional": "0",
         "askNotional": "0",
     }
@@ -171,7 +159,7 @@ def position_risk(account: FuturesAccount, position: Position, *, version: int) 
     }
     if version == 2:  # noqa: PLR2004 - the API's version
         return answer | {
-            "maxNotionalValue": str(_most(position.leverage)),
+            "maxNotionalValue": str(max_notional(position.leverage)),
             "leverage": str(position.leverage),
             "marginType": "isolated" if position.isolated else "cross",
             "isAutoAddMargin": "false",
@@ -189,42 +177,6 @@ def position_risk(account: FuturesAccount, position: Position, *, version: int) 
     }
 
 
-def leverage_bracket(what: Instrument) -> dict[str, Any]:
-    """Return an entry of leverageBracket."""
-    brackets = []
-    floor, subtracted, before = 0, _ZERO, _ZERO
-    shown = [(min(most, what.max_leverage), cap) for most, cap in _BRACKETS]
-    for number, ((most, cap), rate) in enumerate(zip(shown, _RATES, strict=True), 1):
-        subtracted += floor * (Decimal(rate) - before)
-        brackets.append(
-            {
-                "bracket": number,
-                "initialLeverage": most,
-                "notionalCap": cap,
-                "notionalFloor": floor,
-                "maintMarginRatio": float(rate),
-                "cum": float(subtracted),
-            }
-        )
-        floor, before = cap, Decimal(rate)
-    return {"symbol": what.symbol, "notionalCoef": 1.0, "brackets": brackets}
-
-
-@cache
-def _most(leverage: int) -> int:
-    """Return the notional that may be held at that leverage."""
-    return max(cap for most, cap in _BRACKETS if most >= leverage)
-
-
-def leverage_changed(position: Position) -> dict[str, Any]:
-    """Return what a change of leverage answers."""
-    return {
-        "leverage": position.leverage,
-        "maxNotionalValue": str(_most(position.leverage)),
-        "symbol": position.instrument.symbol,
-    }
-
-
 def symbol_config(position: Position) -> dict[str, Any]:
     """Return an entry of symbolConfig."""
     return {
@@ -232,7 +184,7 @@ def symbol_config(position: Position) -> dict[str, Any]:
         "marginType": "ISOLATED" if position.isolated else "CROSSED",
         "isAutoAddMargin": False,
         "leverage": position.leverage,
-        "maxNotionalValue": str(_most(position.leverage)),
+        "maxNotionalValue": str(max_notional(position.leverage)),
     }
 
 
