@@ -59,7 +59,9 @@ SHORT_FUTURES_LIMITS: Final = (
 class Settings:
     """What one emulated exchange is like. Durations are milliseconds, as in Binance's API.
 
-    - `strikes`: so many requests refused with 429 within one `strike_window_ms` earn an IP ban. Unpublished; assumed.
+    - `strikes`: so many requests that are refused within one `strike_window_ms` earn an IP ban. Unpublished; assumed.
+      Refused with 429 for weight (-1003) or orders (-1015; not where it is answered at 400), or sent in spite of a ban,
+      and then they earn the next longer one.
     - `bans_ms`: length of the first, second, ... earned ban; the last for all that follow. Documented: 2 min to 3 days.
     - `retry_after`: whether 429 and 418 bear `Retry-After` (documented for spot, not for futures).
     - `refill_ms`: how long a level of the book takes to come back after it was taken. An assumption.
