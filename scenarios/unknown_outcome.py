@@ -25,7 +25,7 @@ SCENARIO = Scenario(
                 during(
                     between(seconds(5), seconds(8)),
                     between(seconds(15), seconds(20)),
-                    binance.unavailable("A-executed", "A-not-executed", share=0.4),
+                    binance.unavailable("A-executed", "A-executed-late", "A-not-executed", share=0.4),
                     binance.unknown_status(share=0.4),
                 ),
                 during(
@@ -63,7 +63,7 @@ SCENARIO = Scenario(
                 during(
                     ms(500),
                     seconds(2),
-                    binance.unavailable("A-executed", "A-not-executed", share=0.4),
+                    binance.unavailable("A-executed", "A-executed-late", "A-not-executed", share=0.4),
                     binance.unknown_status(share=0.4),
                     binance.resets("after", share=0.3),
                     binance.timeouts("after", share=0.2),
@@ -81,6 +81,7 @@ SCENARIO = Scenario(
         flawed("planned", "EX1", "EX2", "EX4"),
         flawed("retry_with_new_id_after_timeout", "EX1"),
         flawed("retry_same_id_after_fill", "EX1"),
+        flawed("believes_first_absence", "EX1", "EX2"),
         flawed("forgets_on_restart", "EX1", "EX2"),
     ),
 )

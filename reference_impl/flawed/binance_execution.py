@@ -48,6 +48,14 @@ class _SameIdAfterFill(Execution):
         self._back_off(now)
 
 
+class _BelievesFirstAbsence(Execution):
+    """Takes "does not exist" for final, though the order may still be under way."""
+
+    def _final(self, attempt: Attempt) -> bool:
+        del attempt
+        return True
+
+
 class _FullQuantity(Execution):
     """Sends the whole quantity again after a partial fill."""
 
@@ -163,6 +171,10 @@ class _SameIdAdapter(BinanceAdapter):
     execution_type = _SameIdAfterFill
 
 
+class _BelievingAdapter(BinanceAdapter):
+    execution_type = _BelievesFirstAbsence
+
+
 class _FullQuantityAdapter(BinanceAdapter):
     execution_type = _FullQuantity
 
@@ -211,6 +223,7 @@ def _factory(adapter_type: type[BinanceAdapter], **forced: Any) -> Factory:
 
 retry_with_new_id_after_timeout = _factory(_NewIdAdapter)
 retry_same_id_after_fill = _factory(_SameIdAdapter)
+believes_first_absence = _factory(_BelievingAdapter)
 retries_full_quantity = _factory(_FullQuantityAdapter)
 retries_terminal = _factory(_TerminalAdapter)
 ignores_lot_size = _factory(_LotSizeAdapter)
@@ -226,6 +239,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "planned": planned,
         "retry_with_new_id_after_timeout": retry_with_new_id_after_timeout,
         "retry_same_id_after_fill": retry_same_id_after_fill,
+        "believes_first_absence": believes_first_absence,
         "retries_full_quantity": retries_full_quantity,
         "retries_terminal": retries_terminal,
         "ignores_lot_size": ignores_lot_size,

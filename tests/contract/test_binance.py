@@ -40,6 +40,13 @@ FAULTS: dict[str, Arm] = {
     "firewall": Arm(kind="firewall", count=1, methods=("POST",)),
     "too-many-orders": Arm(kind="too_many_orders", count=1, methods=("POST",)),
     "unknown-error": Arm(kind="unknown_error", count=1, methods=("POST",), options={"executed": 1.0}),
+    "late-execution": Arm(
+        kind="bus_unknown",
+        count=1,
+        methods=("POST",),
+        paths=("/fapi/v1/order",),
+        options={"executed": 1.0, "after_ms": 1_500},
+    ),
     "service-unavailable": Arm(kind="service_unavailable", count=1, methods=("POST",)),
     "reset-after": Arm(kind="reset_after", count=1, methods=("POST",)),
     "silence-after": Arm(kind="silent_after", count=1, methods=("POST",)),
@@ -110,8 +117,10 @@ async def direct(world: World, seen: Seen) -> None:
     for number, (name, arm) in enumerate(FAULTS.items()):
         armed = await binance.arm(arm)
         host = f"sufferer{number}"
-        spec = HostSpec(name=host, program=binance_programs.suffer, params={"steps": [name]})
-        await run_host(world, seen, spec, lambda host=host: len(seen.steps(host)) == 2)  # type: ignore[misc]
+        late = name == "late-execution"
+        spec = HostSpec(name=host, program=binance_programs.suffer, params={"steps": [name], "late": late})
+        steps = 3 if late else 2
+        await run_host(world, seen, spec, lambda host=host, steps=steps: len(seen.steps(host)) == steps)  # type: ignore[misc]
         await binance.disarm(armed)
     await _end_streams(world, seen, binance)
     await run_host(
@@ -224,6 +233,7 @@ MET = {
     "firewall": ({"outcome": 403, "kind": "text/html"}, -2013),
     "too-many-orders": ({"outcome": 429, "code": -1015}, -2013),
     "unknown-error": ({"outcome": 503}, "FILLED"),
+    "late-execution": ({"outcome": 400, "code": -1006}, -2013),
     "service-unavailable": ({"outcome": 503}, -2013),
     "reset-after": ({"outcome": "broken"}, "FILLED"),
     "silence-after": ({"outcome": "timeout"}, "FILLED"),
@@ -249,6 +259,9 @@ def test_what_a_fault_does(name: str, seen: Seen) -> None:
     assert bool(request.get("executed")) == (found == "FILLED")
     (ended,) = [one for one in seen.observed("binance", "exchange_fault") if one["fault"] == arm.kind]
     assert ended["hits"] == 1
+    if name == "late-execution":
+        assert steps[f"{name}, asked again"]["status"] == "FILLED"
+        assert (ended["executed"], ended["late"]) == (1, 1)
 
 
 def test_streams_end_as_armed(seen: Seen) -> None:
@@ -256,7 +269,7 @@ def test_streams_end_as_armed(seen: Seen) -> None:
     ended = {one["to"]: one["said"] for one in seen.observed("listener", "ended")}
     assert ended == {"stream_disconnect": [], "listen_key_expiry": ["listenKeyExpired"]}
     changes = [one["change"] for one in seen.observed("binance", "stream")]
-    assert changes.count("opened") == 3
+    assert changes.count("opened") == 4  # of the trader, of the listener, and of who waits for a late execution
     assert changes[-1] == "expired"
     for kind in ended:
         (fault,) = [one for one in seen.observed("binance", "exchange_fault") if one["fault"] == kind]

@@ -36,9 +36,10 @@ Kind: TypeAlias = Literal[
   earns strikes, and so a ban, as ever.
 - `ban`: 418 for every request while armed, for a ban of {ms [120000]} imposed when it is armed (not earned).
 - `too_many_orders`: -1015 on POST order at status {status [429]}, {retry_after_ms [the rest of the short window]}.
-- `unknown_error`: 503 variant A, without `code`; {executed [0.5]: share of hits that take effect all the same}.
+- `unknown_error`: 503 variant A, without `code`; {executed [0.5]: share of hits that take effect all the same,
+  after_ms [0]: so long after the answer, but within their `recvWindow`}.
 - `service_unavailable`, `throttled`, `internal_error`: 503 variants B, C (-1008; reduce-only and cancels pass), D.
-- `bus_unknown` (-1006), `backend_timeout` (-1007): {executed [0.5]}; status 400 and 408.
+- `bus_unknown` (-1006), `backend_timeout` (-1007): {executed [0.5], after_ms [0]}; status 400 and 408.
 - `outside_recv_window`: -1021 at 400, whatever the timestamp.
 - `firewall`: 403, HTML body.
 - `reject`: an error of the table, {code}, not executed: -2019, -4116, -4164, ...

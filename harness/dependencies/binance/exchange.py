@@ -20,13 +20,14 @@ from harness.dependencies.binance.conditions import Conditions, CountingOut
 from harness.dependencies.binance.core import Record
 from harness.dependencies.binance.gate import errors
 from harness.dependencies.binance.gate.admission import Admission
-from harness.dependencies.binance.gate.armed import ON_EXCHANGE, Armed, Dice
+from harness.dependencies.binance.gate.armed import ON_EXCHANGE, Armed, Dice, Live
 from harness.dependencies.binance.gate.errors import EXAMPLE_FIELDS, JSON, Reject
 from harness.dependencies.binance.gate.faults import RequestFaults
 from harness.dependencies.binance.gate.params import parse
 from harness.dependencies.binance.gate.quotas import MARKETS, Quotas
 from harness.dependencies.binance.gate.routes import EXCHANGE, METHODS, Route
 from harness.dependencies.binance.gate.visit import Visit
+from harness.dependencies.binance.late import Late
 from harness.dependencies.binance.market.venue import Venue as RealVenue
 from harness.dependencies.binance.parts import Venue
 from harness.dependencies.binance.settings import Market, Settings
@@ -73,6 +74,7 @@ class Exchange:
             streams=self._streams,
             out=out,
         )
+        self._late = Late()
         self._requests = 0
         self._began = False
         self._now_ns = 0
@@ -115,6 +117,9 @@ class Exchange:
             return self._execute(visit, route)
         live, error = met
         if self._armed.happens(live.options.get("executed", 0)):
+            if live.options.get("after_ms"):
+                self._late.put(visit, route, live)
+                raise Reject.of(error, **EXAMPLE_FIELDS)
             try:
                 self._execute(visit, route)
             except Reject:
@@ -123,6 +128,16 @@ class Exchange:
             live.executed += visit.executed
         visit.after_ns = 0
         raise Reject.of(error, **EXAMPLE_FIELDS)
+
+    def _take_effect(self, visit: Visit, route: Route, live: Live) -> None:
+        """Carry out what was answered before."""
+        visit.wall_ms = self._wall_ms
+        try:
+            self._execute(visit, route)
+        except Reject:
+            return
+        live.executed += visit.executed
+        live.add("late", visit.executed)
 
     def _execute(self, visit: Visit, route: Route) -> bytes:
         """Count the request's orders and carry it out. Raises `Reject`."""
@@ -214,8 +229,8 @@ class Exchange:
         """
         if not self._began:
             return 0
-        due_ms = self._conditions.due_ms()
-        return None if due_ms is None else self._now_ns + (due_ms - self._wall_ms) * MILLISECOND
+        dues = [due_ms for due_ms in (self._conditions.due_ms(), self._late.due_ms()) if due_ms is not None]
+        return self._now_ns + (min(dues) - self._wall_ms) * MILLISECOND if dues else None
 
     def wake(self, now_ns: int, wall_ms: int) -> None:
         """Do what is due."""
@@ -227,6 +242,8 @@ class Exchange:
         if not self._began:
             self._began = True
             self._conditions.say(wall_ms)
+        while (late := self._late.take(wall_ms)) is not None:
+            self._take_effect(*late)
 
     def _on_symbol(self, act: Callable[[Venue], None]) -> None:
         """Act on the symbol in every market that has it. Raises `WorldError` if none can do it."""

@@ -5,7 +5,7 @@
 | storm | rest-of-window, short, no-headers | 429 -1003, as if the weight were used up | requests answered so |
 | ban | first, second, third, escalating | 418 until the imposed ban is over | requests turned away by it |
 | order_storm | at-429, at-400, no-headers | -1015 on new orders | orders refused so |
-| unavailable | A-executed, A-not-executed, B, C, D | the four variants of 503 | answers so, outcomes as told |
+| unavailable | A-executed, A-executed-late, A-not-executed, B, C, D | the variants of 503 | outcomes as told |
 | unknown_status | 1006-..., 1007-..., each executed and not | -1006, -1007 | the same |
 | recv_window | recv-window | -1021, whatever the timestamp | requests answered so |
 | firewall | firewall | 403, HTML | requests answered so |
@@ -119,6 +119,7 @@ def unavailable(
 ) -> ExchangeFault:
     """503 in its four variants. After A nobody knows what became of the order; after B, C and D it was not executed.
 
+    `A-executed-late` is executed a second after the answer: who asks at once is told that it does not exist.
     C (-1008) spares cancels and reduce-only orders, as the documentation says.
     """
     how = {
@@ -128,6 +129,8 @@ def unavailable(
         )
         for outcome, executed in _OUTCOMES.items()
     }
+    late = _arm("unknown_error", scope, share, count, executed=1.0, after_ms=1_000)
+    how["A-executed-late"] = Armed((late,), Ended(kind="unknown_error", count="late"))
     for variant, kind in _FAILED_503.items():
         how[variant] = Armed((_arm(kind, scope, share, count),), Hit(kind=kind, status=503))
     return _fault("unavailable", on, how, modes)

@@ -224,7 +224,8 @@ class Headerless:
 class Ended:
     """The exchange's own count of what the fault did, told when it ended, is not 0.
 
-    `fills` (worse prices, or orders left short) and `streams` (closed while somebody listened).
+    `fills` (worse prices, or orders left short), `streams` (closed while somebody listened), `late` (executed after the
+    answer).
     """
 
     kind: Kind

@@ -70,6 +70,7 @@ TABLE: list[tuple[Fault, dict[str, Expected]]] = [
         {
             "A-executed": answers("order", "503 - told"),
             "A-not-executed": answers("order", "503 - told"),
+            "A-executed-late": answers("order", *["503 - told"] * 60),  # more than a second's
             "B": answers("order", "503 - told"),
             "C": answers("order", "503 -1008 told"),
             "D": answers("order", "503 -1001 told"),

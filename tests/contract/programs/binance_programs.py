@@ -133,11 +133,23 @@ async def suffer(host: Host) -> None:
     async with client_of(host) as client:
         trader = Trader(host, client)
         await trader.synchronise()
+        stream = await trader.listen(host.endpoints["binance"]) if host.params["late"] else None
         for step in host.params["steps"]:
             parameters = {"side": "BUY", "type": "MARKET", "quantity": "0.010", "newClientOrderId": step}
             await trader.order(step, **parameters)
             await trader.step(f"{step}, asked", "GET", ORDER, symbol=SYMBOL, origClientOrderId=step)
+            if stream is not None:
+                await _until_filled(stream)
+                await trader.step(f"{step}, asked again", "GET", ORDER, symbol=SYMBOL, origClientOrderId=step)
+                await stream.close()
     await host.stopping()
+
+
+async def _until_filled(stream: ClientConnection) -> None:
+    async for text in stream:
+        event = json.loads(text)
+        if event["e"] == "ORDER_TRADE_UPDATE" and event["o"]["X"] == "FILLED":
+            return
 
 
 async def storm(host: Host) -> None:

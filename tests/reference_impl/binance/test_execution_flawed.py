@@ -62,6 +62,21 @@ async def test_a_lost_answer_is_executed_twice(market, open_adapter, answers, va
     assert sum(filled) == 2
 
 
+async def test_believes_first_absence(market, open_adapter, answers):
+    """An order that is executed after the first question is sent once more."""
+    late = []
+
+    def not_yet(request, act):
+        late.append(act)
+        return answers.refuse(503, None, "Unknown error, please check your request or try again later.")(request, act)
+
+    market.faults = [not_yet]
+    report = await buy(await open_adapter("believes_first_absence"))
+    assert (report.filled, len(market.sent)) == (ONE, 2)
+    late[0]()
+    assert market.filled == 2
+
+
 async def test_retries_full_quantity(market, open_adapter):
     """After a partial fill it asks for everything again."""
     market.depth = [Decimal("0.5"), Decimal(10)]

@@ -75,7 +75,7 @@ class Option:
             raise WorldError(f"{name} is {low:g} to {high:g}, not {value!r}")
 
 
-_EXECUTED: Final = {"executed": Option(0.5, (0, 1), whole=False)}
+_EXECUTED: Final = {"executed": Option(0.5, (0, 1), whole=False), "after_ms": Option(0)}
 _NONE: Final[Mapping[str, Option]] = {}
 
 OPTIONS: Final[Mapping[Kind, Mapping[str, Option]]] = {

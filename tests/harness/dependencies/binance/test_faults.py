@@ -150,6 +150,7 @@ async def test_share_count_and_scope_reach_the_exchange():
         ),
         (faults.unavailable(), "A-executed", [("unknown_error", {"executed": 1.0})]),
         (faults.unavailable(), "A-not-executed", [("unknown_error", {"executed": 0.0})]),
+        (faults.unavailable(), "A-executed-late", [("unknown_error", {"executed": 1.0, "after_ms": 1_000})]),
         (faults.unknown_status(), "1006-executed", [("bus_unknown", {"executed": 1.0})]),
         (faults.unknown_status(), "1007-not-executed", [("backend_timeout", {"executed": 0.0})]),
         (faults.rejects(-2019), "-2019", [("reject", {"code": -2019})]),
@@ -211,7 +212,7 @@ def test_what_means_nothing_is_refused():
 def test_modes_that_are_named_are_the_only_ones():
     """In the order in which they were named; none named takes all."""
     assert faults.unavailable("D", "A-executed").modes == ("D", "A-executed")
-    assert faults.unavailable().modes == ("A-executed", "A-not-executed", "B", "C", "D")
+    assert faults.unavailable().modes == ("A-executed", "A-not-executed", "A-executed-late", "B", "C", "D")
     assert faults.rejects(-4116).modes == ("-4116",)
 
 

@@ -32,6 +32,55 @@ def test_an_unknown_outcome_is_answered_alike_whether_or_not_it_took_effect(
     assert told(desk.order())[0] == 200
 
 
+@pytest.mark.parametrize("kind", ["unknown_error", "bus_unknown", "backend_timeout"])
+def test_an_order_may_take_effect_after_its_answer(desk, kind) -> None:
+    """At its time, neither sooner nor later, though nobody asks for anything; the record of the fault tells."""
+    name = desk.arm(kind, executed=1, after_ms=700)
+    desk.order(newClientOrderId="one")
+    assert (desk.last["fault"], desk.last.get("executed"), desk.venues["futures"].orders) == (kind, None, [])
+    assert desk.exchange.due_ns() == desk.now_ns + 700_000_000
+    desk.wait(699)
+    desk.exchange.wake(desk.now_ns, desk.wall_ms)
+    assert desk.venues["futures"].orders == []
+    desk.wait(1)
+    desk.exchange.wake(desk.now_ns, desk.wall_ms)
+    assert desk.venues["futures"].orders == [("new_order", "one")]
+    assert desk.exchange.due_ns() is None
+    assert desk.disarm(name) == {"fault": kind, "arm": name, "hits": 1, "executed": 1, "late": 1}
+
+
+def test_what_is_due_comes_before_the_next_request(desk) -> None:
+    """Whoever asks when it is due finds it done, be the alarm late or not."""
+    desk.arm("unknown_error", count=2, executed=1, after_ms=700)
+    desk.order(newClientOrderId="one")
+    desk.wait(100)
+    desk.order(newClientOrderId="two")
+    desk.wait(600)
+    desk.order(newClientOrderId="three")
+    desk.wait(100)
+    desk.send("GET", "/fapi/v1/ping")
+    assert [client_id for _, client_id in desk.venues["futures"].orders] == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "due"), [({"recvWindow": 300}, 300), ({"recvWindow": 300, "ago": 200}, 100), ({}, 5_000)]
+)
+def test_an_order_takes_effect_within_its_window_or_never(desk, sent, due) -> None:
+    """However late the fault would have it: the exchange accepts nothing whose window is over."""
+    desk.arm("unknown_error", executed=1, after_ms=60_000)
+    window = {name: value for name, value in sent.items() if name != "ago"}
+    desk.order(timestamp=desk.wall_ms - sent.get("ago", 0), **window)
+    assert desk.exchange.due_ns() == desk.now_ns + due * 1_000_000
+
+
+def test_a_refusal_after_the_answer_is_no_effect(desk) -> None:
+    """Nobody hears of it."""
+    name = desk.arm("unknown_error", executed=1, after_ms=10)
+    desk.order(refuse=-2019)
+    desk.wait(10)
+    assert desk.disarm(name) == {"fault": "unknown_error", "arm": name, "hits": 1}
+
+
 def test_half_of_the_unknown_errors_take_effect(desk) -> None:
     """By default; within five standard deviations over 250 orders."""
     name = desk.arm("unknown_error")
