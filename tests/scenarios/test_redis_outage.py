@@ -5,31 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.base import WithoutEffect
 from harness.history.history import History
 from harness.registry import discover
-from harness.runner import Order, run
-from harness.scenario import Scenario
-from harness.targets import choose
-from harness.verdict import InvariantResult, Outcome, RunResult, Verdict
+from harness.verdict import InvariantResult, Outcome, Verdict
 
 SCENARIO = discover()["redis-outage"]
-
-
-def result_of(scenario: Scenario, folder: Path, *, seed: int = 1, target: str | None = None) -> RunResult:
-    """Run the short profile in the sim world."""
-    targets = choose(scenario, [] if target is None else [target])
-    return run(Order(scenario=scenario, profile="short", world="sim", seed=seed, targets=targets, folder=folder))
-
-
-def without_effect(scenario: Scenario, fault: str) -> Scenario:
-    """The same scenario, one of whose faults only claims to happen."""
-    profile = scenario.profiles["short"]
-    schedule = tuple(
-        replace(step, faults=tuple(WithoutEffect(one) if one.name == fault else one for one in step.faults))
-        for step in profile.schedule
-    )
-    return replace(scenario, profiles={"short": replace(profile, schedule=schedule)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +27,34 @@ class Broken:
 
 
 @pytest.mark.parametrize("seed", range(1, 7))
-def test_the_reference_passes_every_mode(tmp_path: Path, seed: int) -> None:
+def test_the_reference_passes_every_mode(run_short, seed: int) -> None:
     """Six seeds take the outage through its six modes; each bites, and everything holds."""
-    result = result_of(SCENARIO, tmp_path, seed=seed)
+    result = run_short(SCENARIO, seed=seed)
     assert (result.verdict, result.errors, result.doubts) == (Verdict.PASS, (), ())
     assert all(fault.bit and fault.evidence for fault in result.faults)
 
 
 @pytest.mark.parametrize("fault", ["redis.outage", "process.kill"])
 @pytest.mark.parametrize("seed", [1, 2, 4])
-def test_a_fault_without_effect_is_inconclusive(tmp_path: Path, fault: str, seed: int) -> None:
+def test_a_fault_without_effect_is_inconclusive(run_short, without_effect, fault: str, seed: int) -> None:
     """Everything holds, as nothing happened: that is no pass."""
-    result = result_of(without_effect(SCENARIO, fault), tmp_path, seed=seed)
+    result = run_short(without_effect(SCENARIO, fault), seed=seed)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert [one.name for one in result.faults if not one.bit] == [fault]
 
 
-def test_a_checker_that_raises_is_an_error(tmp_path: Path) -> None:
+def test_a_checker_that_raises_is_an_error(run_short) -> None:
     """It is neither a pass nor a finding against the target."""
-    result = result_of(replace(SCENARIO, invariants=(*SCENARIO.invariants, Broken())), tmp_path)
+    result = run_short(replace(SCENARIO, invariants=(*SCENARIO.invariants, Broken())))
     assert result.verdict is Verdict.ERROR
     assert [one.verdict for one in result.invariants if one.id == "XX"] == [Outcome.ERROR]
     assert "ZeroDivisionError" in result.errors[0]
 
 
-def test_same_seed_same_history(tmp_path: Path) -> None:
+def test_same_seed_same_history(run_short) -> None:
     """Byte for byte, and another seed has another trace."""
-    first, again = result_of(SCENARIO, tmp_path / "a"), result_of(SCENARIO, tmp_path / "b")
-    other = result_of(SCENARIO, tmp_path / "c", seed=7)
+    first, again = run_short(SCENARIO), run_short(SCENARIO)
+    other = run_short(SCENARIO, seed=7)
     assert first.history is not None
     assert again.history is not None
     assert Path(first.history).read_bytes() == Path(again.history).read_bytes()
