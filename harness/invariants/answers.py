@@ -95,7 +95,8 @@ class RiskFirst:
     `excused` held: one that makes every request slow or futile, so that no priority could help. A firewall's 403 shuts
     the IP out without saying for how long, so it counts until another answer is given, for a minute at most. An order
     that reduces needs an order's slot, so it (not a cancel) could not during a wait for orders either. Between such
-    times each stretch counts by itself: who is refused again after a wait has done what he could.
+    times each stretch counts by itself: who is refused again after a wait has done what he could. A cancel is done when
+    the exchange carries it out: how long the client then takes to learn of it lowers no risk.
     Observed: offences. Checked: operations.
     """
 
@@ -124,6 +125,7 @@ class RiskFirst:
         shut = [*faults, *bans, *told["ip"], *_walled(record), *late_answers]
         barred = merged(shut, history.end_ns)
         no_slot = merged([*shut, *told["orders"]], history.end_ns)
+        cancelled = _cancelled(record)
         checked = 0
         late: list[_Late] = []
         for one in _operations(history, ("cancel", "execute")):
@@ -132,6 +134,10 @@ class RiskFirst:
             end_ns = _gone_ns(history, one) if one.end_ns is None else one.end_ns
             if _froze(history, one):
                 continue
+            if one.name == "cancel":
+                end_ns = min(
+                    [end_ns, *(at for at in cancelled.get(one.value.get("client_id"), ()) if at > one.start_ns)]
+                )
             waited_ns = longest_outside_ns(barred if one.name == "cancel" else no_slot, one.start_ns, end_ns)
             if one.end_ns is None and waited_ns <= limit:
                 continue
@@ -167,6 +173,15 @@ class RiskFirst:
 class _Late:
     record: OperationRecord
     waited_ns: int
+
+
+def _cancelled(record: ExchangeRecord) -> dict[str | None, list[int]]:
+    """Return when the exchange carried out a cancel, by client order id."""
+    done: dict[str | None, list[int]] = {}
+    for request in record.requests:
+        if request.method == "DELETE" and request.executed and request.client_id:
+            done.setdefault(request.client_id, []).append(request.time_ns)
+    return done
 
 
 def _walled(record: ExchangeRecord) -> Iterator[tuple[int, int]]:

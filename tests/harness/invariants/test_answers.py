@@ -145,6 +145,21 @@ def test_an_answer_that_the_exchange_sat_on_is_not_the_clients(market):
     assert Outcome.HOLDS is risk(market.end(20)).verdict
 
 
+def test_a_cancel_is_done_when_the_exchange_carries_it_out(market):
+    """Its answer was lost, and finding out took long; a cancel of another order, or one refused, is not this one's."""
+    market.ask(1.5, method="DELETE", client_id="mine", executed=True).do("cancel", 1, 5.6, client_id="mine")
+    assert Outcome.HOLDS is risk(market.end(20)).verdict
+    market.ask(7.5, method="DELETE", client_id="other", executed=True).do("cancel", 7, 9.6, client_id="mine")
+    assert risk(market.end(20)).observed == 1
+
+
+def test_a_cancel_that_was_carried_out_late(market):
+    """What the client was told in the end does not matter: it waited."""
+    market.ask(2.5, method="DELETE", client_id="mine", executed=True).do("cancel", 1, 2.6, client_id="mine")
+    market.ask(2.7, method="DELETE", client_id="mine", code=-2011)
+    assert risk(market.end(20)).observed == 1
+
+
 def test_a_firewall_shuts_out_until_it_answers(market):
     """Nobody said for how long; a minute is the most."""
     market.ask(1, status=403, fault="firewall").ask(5).do("cancel", 1, 5.5)
