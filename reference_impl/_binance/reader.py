@@ -32,7 +32,7 @@ class Reader:
         times = 0
         trouble: Reason | None = None
         while True:
-            outcome, latest = await self._try(call, deadline)
+            outcome, latest = await self._try(call, deadline, trouble)
             if trouble is None or time.monotonic() < deadline:
                 trouble = latest  # what the deadline cut short says nothing of the exchange
             if outcome.kind == "done" or (absent and outcome.kind == "absent"):
@@ -50,11 +50,13 @@ class Reader:
                 raise BinanceError(trouble, f"{call.method} {call.path}: {outcome.text}", code=outcome.code)
             await asyncio.sleep(pause)
 
-    async def _try(self, call: Call, deadline: float) -> tuple[Outcome, Reason]:
+    async def _try(self, call: Call, deadline: float, trouble: Reason | None) -> tuple[Outcome, Reason]:
         """Call once; return with what came of it the reason to give if there is no time for more."""
         try:
             outcome = await self._channel.call(call, deadline)
         except BinanceError as error:
+            if error.reason == "deadline" and trouble is not None:  # what took the time is known from before
+                raise BinanceError(trouble, str(error)) from error
             if error.reason not in ("unreachable", "unavailable"):
                 raise
             return Outcome("unreachable", text=str(error)), error.reason
