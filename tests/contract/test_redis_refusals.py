@@ -246,6 +246,8 @@ async def both(wire, refusal: str, text: str, directory: Path) -> tuple[list[str
     world = RealWorld(Tape(1), _Nowhere(), targets={}, directory=directory, dependency_kinds={"redis": start_real})
     async with world:
         redis = await world.start_dependency("redis", "redis", {})
+        # With everysec a write may wait for a busy disk's fsync, and is lost with the process: LOADING kills it.
+        await redis._console.command(b"CONFIG", b"SET", b"appendfsync", b"always")
         theirs = await transcript(Valkey(redis, refusal), wire, text)
         await redis.stop()
     server = await serve("127.0.0.1", 0, state=RedisState(now_ns=time.time_ns))
