@@ -1,8 +1,8 @@
-"""The instruments on offer: twelve USD-M perpetuals and eight spot pairs, with Binance's public filters.
+"""The instruments on offer: twelve USD-M perpetuals and eight spot pairs, with filters like Binance's own.
 
-Tick, step, precisions and minimum notionals are those of the exchange's public `exchangeInfo` (2025), so that an order
-that is rounded for the real exchange is right here, and one that is not is refused with the same code. Prices at the
-start are round figures of the same order of magnitude; what stands in the book per level is an assumption.
+Tick, step, precisions and minimum notionals follow the exchange's public `exchangeInfo` of 2025 as its users know it;
+they were not compared with a snapshot of it, so a test that depends on one should set its own. Prices at the start
+are round figures of the same order of magnitude; what stands in the book per level is an assumption.
 """
 
 from collections.abc import Mapping
