@@ -84,13 +84,18 @@ def futures_trade(fill: Fill) -> dict[str, Any]:
     }
 
 
-def spot_query(order: Order) -> dict[str, Any]:
-    """Return what GET answers."""
+def _spot_identity(order: Order) -> dict[str, Any]:
     return {
         "symbol": order.instrument.symbol,
         "orderId": order.id,
         "orderListId": -1,
         "clientOrderId": order.client_id,
+    }
+
+
+def _spot_state(order: Order) -> dict[str, Any]:
+    """What has become of it, in the order in which every answer has it."""
+    return {
         "price": money(order.price),
         "origQty": money(order.quantity),
         "executedQty": money(order.executed),
@@ -100,6 +105,14 @@ def spot_query(order: Order) -> dict[str, Any]:
         "timeInForce": order.time_in_force,
         "type": order.type,
         "side": order.side,
+    }
+
+
+def spot_query(order: Order) -> dict[str, Any]:
+    """Return what GET answers."""
+    return {
+        **_spot_identity(order),
+        **_spot_state(order),
         "stopPrice": "0.00000000",
         "icebergQty": "0.00000000",
         "time": order.created_ms,
@@ -113,24 +126,13 @@ def spot_query(order: Order) -> dict[str, Any]:
 def spot_answer(order: Order, fills: tuple[Fill, ...]) -> dict[str, Any]:
     """Return what POST answers: ACK, RESULT or FULL, as the order asked for."""
     answer: dict[str, Any] = {
-        "symbol": order.instrument.symbol,
-        "orderId": order.id,
-        "orderListId": -1,
-        "clientOrderId": order.client_id,
+        **_spot_identity(order),
         "transactTime": order.updated_ms,
     }
     if order.response == "ACK":
         return answer
     answer |= {
-        "price": money(order.price),
-        "origQty": money(order.quantity),
-        "executedQty": money(order.executed),
-        "origQuoteOrderQty": money(order.amount_quote),
-        "cummulativeQuoteQty": money(order.quote.quantize(CENT)),
-        "status": order.status,
-        "timeInForce": order.time_in_force,
-        "type": order.type,
-        "side": order.side,
+        **_spot_state(order),
         "workingTime": order.created_ms,
         "selfTradePreventionMode": SELF_TRADE,
     }
@@ -157,15 +159,7 @@ def spot_cancelled(order: Order, client_id: str) -> dict[str, Any]:
         "orderListId": -1,
         "clientOrderId": client_id,
         "transactTime": order.updated_ms,
-        "price": money(order.price),
-        "origQty": money(order.quantity),
-        "executedQty": money(order.executed),
-        "origQuoteOrderQty": money(order.amount_quote),
-        "cummulativeQuoteQty": money(order.quote.quantize(CENT)),
-        "status": order.status,
-        "timeInForce": order.time_in_force,
-        "type": order.type,
-        "side": order.side,
+        **_spot_state(order),
         "selfTradePreventionMode": SELF_TRADE,
     }
 
