@@ -12,6 +12,8 @@ from harness.dependencies.binance.market.views import money
 _ZERO: Final = Decimal(0)
 _EMPTY: Final = money(_ZERO)
 _ALIAS: Final = "HarnessEmul8"
+_V2: Final = 2
+"""The older version of the API: it has every symbol, and more fields."""
 """`accountAlias`, a made-up name of twelve characters."""
 
 
@@ -54,7 +56,7 @@ def futures_account(account: FuturesAccount, wall_ms: int, *, version: int) -> d
         "updateTime": account.updated_ms or wall_ms,
     }
     answer: dict[str, Any] = {}
-    if version == 2:  # noqa: PLR2004 - the API's version
+    if version == _V2:
         answer = {
             "feeTier": 0,
             "feeBurn": False,
@@ -79,7 +81,7 @@ def futures_account(account: FuturesAccount, wall_ms: int, *, version: int) -> d
         "maxWithdrawAmount": sums.available,
         "assets": [asset],
     }
-    all_of_them = account.positions.values() if version == 2 else account.open_positions()  # noqa: PLR2004 - as above
+    all_of_them = account.positions.values() if version == _V2 else account.open_positions()
     answer["positions"] = [_account_position(account, each, version) for each in all_of_them]
     return answer
 
@@ -102,7 +104,7 @@ def _account_position(account: FuturesAccount, position: Position, version: int)
         "isolatedWallet": "0",
         "updateTime": position.updated_ms,
     }
-    if version != 2:  # noqa: PLR2004 - the API's version
+    if version != _V2:
         return common | {"isolatedMargin": "0"}
     return common | {
         "positionInitialMargin": margin,
@@ -157,7 +159,7 @@ def position_risk(account: FuturesAccount, position: Position, *, version: int) 
         "isolatedWallet": "0",
         "updateTime": position.updated_ms,
     }
-    if version == 2:  # noqa: PLR2004 - the API's version
+    if version == _V2:
         return answer | {
             "maxNotionalValue": str(max_notional(position.leverage)),
             "leverage": str(position.leverage),
