@@ -7,7 +7,7 @@ from typing import Any, Final
 from harness.units import as_seconds, seconds
 from harness.world.base import Host
 from scenarios.binance_past import Past
-from scenarios.ports import BinanceAdapter, ExecutionReport
+from scenarios.ports.binance import BinanceAdapter, ExecutionReport
 
 PAUSE_S: Final = 0.25
 """After a failure, before the next try of a closed loop."""

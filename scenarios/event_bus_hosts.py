@@ -15,7 +15,7 @@ import msgspec
 from harness.history.events import Invoke
 from harness.units import as_seconds, ms, per_second
 from harness.world.base import Host, HostSpec
-from scenarios.ports import Delivered, EventBus, Handler
+from scenarios.ports.event_bus import Delivered, EventBus, Handler
 
 TYPES = ("orders", "fills", "signals", "positions")
 GROUPS = ("risk", "dashboard")

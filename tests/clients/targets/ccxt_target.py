@@ -26,7 +26,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 class CcxtAdapter:
-    """A `BinanceAdapter` (scenarios/ports.py) made of calls to ccxt."""
+    """A `BinanceAdapter` (scenarios/ports/binance.py) made of calls to ccxt."""
 
     def __init__(self, base_url: str, api_key: str, api_secret: str, retries: int) -> None:
         self._arguments = (base_url, api_key, api_secret, retries)

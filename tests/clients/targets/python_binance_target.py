@@ -16,7 +16,7 @@ _UNKNOWN_CODES = frozenset((None, 0, -1000, -1006, -1007))
 
 
 class PythonBinanceAdapter:
-    """A `BinanceAdapter` (scenarios/ports.py) made of calls to python-binance."""
+    """A `BinanceAdapter` (scenarios/ports/binance.py) made of calls to python-binance."""
 
     def __init__(self, base_url: str, api_key: str, api_secret: str) -> None:
         AsyncClient.API_URL = f"{base_url}/api"
