@@ -4,6 +4,7 @@ from typing import Final
 
 SECOND: Final = 1_000_000_000
 MILLISECOND: Final = 1_000_000
+MICROSECOND: Final = 1_000
 
 
 def seconds(value: float) -> int:

@@ -19,6 +19,8 @@ Observations that worlds make by themselves, from below the target, in the actor
 - `clock` {offset_ns, reads}, actor = the host: its wall clock is off by so much from now on, and was read so often
   since the last such observation, counting only reads while it was off. One for each step; the real world makes one
   more at the first read after a step.
+- `damage` {file, mode, bytes, changed}, actor = the host: so many of the bytes that a file on its disk had are gone or
+  different, because it was damaged while the host was down.
 - `internal_error` {what, error}, actor = a dependency that is an emulator of ours: it broke. The run is an ERROR.
 """
 
@@ -182,6 +184,15 @@ class World(Protocol):
     async def kill_host(self, name: str, *, silent: bool = False) -> None:
         """SIGKILL: no finally block runs, the disk stays. Peers see a reset, or nothing if `silent` (power off)."""
 
+    async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
+        """SIGKILL the host inside an operation, the next of that name that it begins; return once it is dead.
+
+        In the sim world it dies after `steps` more of its event loop's steps, counted from the one that began the
+        operation, so that every step can be tried in turn. In the real world, where steps cannot be counted, it dies
+        `delay_ns` after the operation is known to have begun. Cancelling ends the waiting; a kill that has begun is
+        carried out. Raises `WorldError` if the host is not running.
+        """
+
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP: the host stands still; peers see silence."""
 
@@ -197,6 +208,13 @@ class World(Protocol):
 
     async def free_disk(self, host: str) -> None:
         """Let writes succeed again, whether or not the host lives. Raises `WorldError` for a host never started."""
+
+    async def damage_disk(self, host: str, pattern: str, mode: str, stream: Stream) -> None:
+        """Damage the files of a host that is down: all whose path on its disk matches the glob `pattern`.
+
+        `harness/world/damage.py` has the modes. A `damage` observation tells of each file. Raises `WorldError` if the
+        host runs or was never started.
+        """
 
     async def step_clock(self, host: str, by_ns: int) -> None:
         """Step the host's wall clock as its Python code sees it; monotonic clocks never step.

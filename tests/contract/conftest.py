@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,10 @@ import pytest
 from harness.dependencies.redis.protocol import serve
 from harness.dependencies.redis.server_process import find_server
 from harness.dependencies.redis.state import RedisState
+
+sys.path.insert(0, str(Path(__file__).parent / "programs"))
+
+from two_worlds import Stand
 
 ANSWER_S_MAX = 5.0
 
@@ -220,3 +225,10 @@ def script() -> type[Script]:
 def wire() -> type[Wire]:
     """The raw client."""
     return Wire
+
+
+@pytest.fixture(params=[pytest.param("real", marks=pytest.mark.real), "sim"])
+def stand(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """A stand for each world."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Stand(request.param, tmp_path / "run")

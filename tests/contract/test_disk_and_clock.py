@@ -1,87 +1,27 @@
 """Full disks and stepped clocks, one suite for both worlds: what they do to a host, and what they leave alone."""
 
-import asyncio
 import itertools
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.errors import WorldError
-from harness.history.events import Event, Observation
-from harness.tape import Tape
 from harness.units import seconds
 from harness.world.base import HostSpec, World
-from harness.world.real.world import RealWorld
-from harness.world.sim.run import run_sim
 
 PROGRAMS = Path(__file__).parent / "programs"
 sys.path.insert(0, str(PROGRAMS))  # host processes import their programs by name
 
 import disk_and_clock_programs as programs  # noqa: E402 - see above
+from two_worlds import Stand  # noqa: E402 - see above
 
 HOUR_NS = seconds(3_600)
 FULL = {"sim": {"database or disk is full"}, "real": {"disk I/O error"}}
 FULL_FILE = {"sim": {"ENOSPC"}, "real": {"EFBIG"}}
 CLOCKS = ("time", "bound", "now", "clock_gettime", "tuple")
-
-
-class Events(list[Event]):
-    """A sink."""
-
-    def record(self, event: Event) -> None:
-        """Keep it."""
-        self.append(event)
-
-    def seen(self, name: str, actor: str = "a", since: int = 0) -> list[dict[str, Any]]:
-        """Return the values of that host's observations of that name from position `since` on."""
-        return [e.value for e in self[since:] if isinstance(e, Observation) and (e.name, e.actor) == (name, actor)]
-
-
-class Stand:
-    """One world and the history it writes."""
-
-    def __init__(self, kind: str, directory: Path) -> None:
-        self.kind = kind
-        self.events = Events()
-        self._directory = directory
-
-    def run(self, director: Callable[[World], Awaitable[None]]) -> None:
-        """Have `director` act in the world."""
-        if self.kind == "sim":
-            done = run_sim(director, tape=Tape(7), sink=self.events, directory=self._directory)
-            assert done.escapes == ()
-        else:
-            asyncio.run(self._real(director))
-
-    async def _real(self, director: Callable[[World], Awaitable[None]]) -> None:
-        async with asyncio.timeout(60):
-            async with RealWorld(
-                Tape(7), self.events, targets={}, directory=self._directory, dependency_kinds={}
-            ) as world:
-                await director(world)
-
-    async def until(self, world: World, condition: Callable[[], bool]) -> None:
-        """Return when the condition holds."""
-        deadline = world.now_ns() + seconds(20)
-        while not condition():
-            assert world.now_ns() < deadline, self.events[-5:]
-            await world.sleep_until(world.now_ns() + seconds(1) // 200)
-
-    async def several(self, world: World, name: str, *, actor: str = "a", count: int = 6) -> list[dict[str, Any]]:
-        """Return what the host observes from now on, `count` of that name."""
-        here = len(self.events)
-        await self.until(world, lambda: len(self.events.seen(name, actor, here)) >= count)
-        return self.events.seen(name, actor, here)
-
-
-@pytest.fixture(params=[pytest.param("real", marks=pytest.mark.real), "sim"])
-def stand(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """A stand for each world."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return Stand(request.param, tmp_path / "run")
 
 
 def host(program: Callable[..., Any], name: str = "a") -> HostSpec:

@@ -27,10 +27,11 @@ from typing import Any, Final, Self, TypeAlias
 from harness.errors import WorldError, unknown_name
 from harness.history.events import HostChanged, Observation
 from harness.history.recorder import Sink
-from harness.tape import Tape
+from harness.tape import Stream, Tape
 from harness.toxics.exchange.match import Follow
 from harness.units import as_seconds, seconds
 from harness.world.base import Dependency, HostSpec, WorldKind
+from harness.world.damage import damage
 from harness.world.real import process, wire
 from harness.world.real.foreign_proxy import use_foreign
 from harness.world.real.host_link import HostLink
@@ -209,6 +210,11 @@ class RealWorld:
         """
         await self._running(name).kill()
 
+    async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
+        """SIGKILL `delay_ns` after the operation is known to have begun; `steps` is for worlds that can count them."""
+        del steps
+        await self._running(name).kill_inside(operation, delay_ns)
+
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP a host and what it started in its process group; return when it stands still."""
         await self._running(name).freeze()
@@ -230,6 +236,14 @@ class RealWorld:
         self._full_disks.discard(host)
         if process.alive:
             process.free_disk()
+
+    async def damage_disk(self, host: str, pattern: str, mode: str, stream: Stream) -> None:
+        """Damage the files of a host that is down."""
+        process = self._host(host)
+        if process.alive:
+            raise WorldError(f"{host!r} is running; only the files of a host that is down can be damaged")
+        for one in damage(self.directory / "disks" / host, pattern, mode, stream):
+            self.history.record(Observation(self.now_ns(), host, process.incarnation, "damage", one))
 
     async def step_clock(self, host: str, by_ns: int) -> None:
         """Step the host's wall clock, as its Python code sees it; a frozen host finds it stepped at the thaw."""

@@ -29,6 +29,7 @@ from harness.world.sim.schedule import Schedule
 from harness.world.sim.trace import JUMP, STEP, Trace
 
 if TYPE_CHECKING:
+    from harness.world.sim.doom import Doom
     from harness.world.sim.endpoint import Endpoint
 
 T = TypeVar("T")
@@ -89,6 +90,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self.report: Callable[[dict[str, Any]], None] | None = None
         self.interrupted: Callable[[], bool] | None = None
         self.blamed: Incarnation | None = None
+        self.doomed: list[Doom] = []
+        """Hosts that are to be killed at one of their next steps."""
         self._schedule = schedule
         self._turns = 0
         self._steps_max = budget.steps
@@ -218,6 +221,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                     context.run(callback, *handle._args)
                 except BaseException as error:  # noqa: BLE001 - asyncio reports whatever a callback raises
                     self._failed(host, callback, error)
+                if self.doomed:
+                    self.doomed[:] = [doom for doom in self.doomed if not doom.stepped(host)]
             # From 3.12 on an error's traceback leads back to this frame: it may not lead on to the task that failed.
             handle = context = callback = owner = None
             if self.steps >= self._pause_at:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from harness.errors import WorldError
-from harness.history.events import HostChanged, Observation
+from harness.history.events import JSON, HostChanged, Observation
 from harness.history.recorder import Sink
-from harness.tape import Tape
+from harness.tape import Stream, Tape
 from harness.units import MILLISECOND
+from harness.world.damage import damage
 from harness.world.sim import escapes, full_disks
+from harness.world.sim.doom import Doom, Tripwire
 from harness.world.sim.handles import SimTimerHandle, is_task_step
 from harness.world.sim.identity import SimFuture
 from harness.world.sim.incarnation import HOST, Incarnation, WallClock
@@ -246,6 +248,17 @@ class Machines:
             self._observe(name, "disk", failed_writes=full_disks.free(disk))
             self._trace.note(self._loop.now, f"disk {name} free")
 
+    def damage_disk(self, name: str, pattern: str, mode: str, stream: Stream) -> None:
+        """Damage the files of a machine that is down, and record what was done to each. Raises `WorldError`."""
+        machine = self._known(name)
+        if machine.life is not None:
+            raise WorldError(f"{name!r} is running; only the files of a host that is down can be damaged")
+        with escapes.permitted():
+            damaged = damage(machine.disk, pattern, mode, stream)
+        for one in damaged:
+            self._observe(name, "damage", **one)
+            self._trace.note(self._loop.now, f"disk {name} {one}")
+
     def _known(self, name: str) -> SimMachine:
         """Return a machine that was booted at some time, or raise `WorldError`."""
         machine = self._machines.get(name)
@@ -253,7 +266,7 @@ class Machines:
             raise WorldError(f"no host {name!r} was ever started")
         return machine
 
-    def _observe(self, name: str, what: str, **value: int) -> None:
+    def _observe(self, name: str, what: str, **value: JSON) -> None:
         number = self._machines[name].count
         self._sink.record(Observation(self._loop.now, name, number, what, dict(value)))
 
@@ -338,6 +351,27 @@ class Machines:
         life = self.life(name)
         self._end(self._machines[name], life, reset=False, silent=True)
         self._change(life, "powered_off")
+
+    async def kill_inside(self, name: str, operation: str, steps: int) -> None:
+        """Kill the host `steps` steps after the one in which it begins an operation of that name."""
+        life = self.life(name)
+        log = life.log
+        if log is None:
+            raise WorldError(f"{name!r} runs no program whose operations could be seen")
+        doom = Doom(life, steps, lambda: self.kill(name), self._loop.create_future())
+
+        def begun() -> None:
+            log.sink = wire.sink
+            self._loop.doomed.append(doom)
+
+        wire = log.sink = Tripwire(log.sink, operation, begun)
+        try:
+            await doom.done
+        finally:
+            if log.sink is wire:
+                log.sink = wire.sink
+            if doom in self._loop.doomed:
+                self._loop.doomed.remove(doom)
 
     def freeze(self, name: str) -> None:
         """SIGSTOP: the program stands still; its kernel goes on."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import asyncio
     import random
 
+    from harness.history.recorder import OperationLog
+
 
 class WallClock:
     """What a machine's wall clock is off by, and how often it was read while it was. All incarnations share it."""
@@ -40,6 +42,7 @@ class Incarnation:
         "context",
         "kept",
         "label",
+        "log",
         "machine",
         "number",
         "own_dice",
@@ -60,6 +63,7 @@ class Incarnation:
         self.kept: list[Any] = []
         self.own_dice: random.Random | None = None
         self.stopping: asyncio.Event | None = None
+        self.log: OperationLog | None = None
         self.context = contextvars.Context()
         self.context.run(HOST.set, self)
 

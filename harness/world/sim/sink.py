@@ -45,4 +45,4 @@ class RunSink:
 
 
 def _is_of_world(event: Event) -> bool:
-    return isinstance(event, Observation) and event.name in ("link", "toxic", "unhandled")
+    return isinstance(event, Observation) and event.name in ("damage", "link", "toxic", "unhandled")

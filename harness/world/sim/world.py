@@ -8,7 +8,7 @@ from typing import Any, Final
 from harness.errors import WorldError, unknown_name
 from harness.history.events import Observation
 from harness.history.recorder import OperationLog, Sink
-from harness.tape import Tape
+from harness.tape import Stream, Tape
 from harness.toxics.exchange.match import Follow
 from harness.world.base import Dependency, HostSpec, WorldKind
 from harness.world.sim.clockwork import Budget
@@ -114,7 +114,9 @@ class SimWorld:
         """Start (or restart, as a new incarnation) a host."""
         for name in self._dependencies:
             self._link(spec.name, name)  # the host finds a middlebox in its way from its first connection on
-        self.machines.boot(spec.name, self._run_program, spec)
+        stopping = asyncio.Event()
+        self.machines.boot(spec.name, self._run_program, spec, stopping)
+        self.machines.life(spec.name).stopping = stopping  # before its first step: it may be asked to stop by then
 
     async def kill_host(self, name: str, *, silent: bool = False) -> None:
         """SIGKILL, or power off if `silent`."""
@@ -122,6 +124,12 @@ class SimWorld:
             self.machines.power_off(name)
         else:
             self.machines.kill(name)
+
+    async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
+        """SIGKILL `steps` steps after the one that begins the operation; `delay_ns` is for worlds without steps."""
+        del delay_ns
+        self._check_host(name)
+        await self.machines.kill_inside(name, operation, steps)
 
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP."""
@@ -142,6 +150,11 @@ class SimWorld:
         """Let writes succeed again; a `disk` observation tells how many were refused."""
         self._check_host(host)
         self.machines.free_disk(host)
+
+    async def damage_disk(self, host: str, pattern: str, mode: str, stream: Stream) -> None:
+        """Damage the files of a host that is down."""
+        self._check_host(host)
+        self.machines.damage_disk(host, pattern, mode, stream)
 
     async def step_clock(self, host: str, by_ns: int) -> None:
         """Step the host's wall clock; a `clock` observation tells of it."""
@@ -193,18 +206,18 @@ class SimWorld:
         value = {"connections": connections, "bytes": size}
         self.history.record(Observation(self.loop.now, name, number, "unanswered", value))
 
-    async def _run_program(self, spec: HostSpec) -> None:
+    async def _run_program(self, spec: HostSpec, stopping: asyncio.Event) -> None:
         life = HOST.get()
-        life.stopping = asyncio.Event()
+        life.log = OperationLog(self.history, self.now_ns, spec.name, life.number)
         host = SimHost(
-            log=OperationLog(self.history, self.now_ns, spec.name, life.number),
+            log=life.log,
             disk=self.machines.disk(spec.name),
             endpoints={name: dependency.url for name, dependency in self._dependencies.items()},
             params=spec.params,
             past=self.run_sink.past(spec.name),
             targets=self._targets,
             tape=self.tape,
-            stopping=life.stopping,
+            stopping=stopping,
         )
         await spec.program(host)
 
