@@ -53,6 +53,9 @@ async def _act(world: World, scenario: Scenario, profile: Profile, plan: tuple[P
         options = {**dependency.options, **profile.options.get(dependency.name, {})}
         await world.start_dependency(dependency.name, dependency.kind, options, follow=dependency.follow)
     for host in profile.hosts:
+        if host.serves is not None:
+            await world.offer(host)
+    for host in profile.hosts:
         await world.start_host(host)
     stage = Stage(world, {host.name: host for host in profile.hosts})
     origin_ns = world.now_ns()

@@ -55,7 +55,13 @@ class Host(Protocol):
 
     @property
     def endpoints(self) -> Mapping[str, str]:
-        """URL of each dependency, by name."""
+        """URL of each dependency, and of each other host that serves, by name."""
+
+    def listen(self) -> Any:
+        """Return a TCP socket, bound, at which other hosts reach this one: for `create_server(sock=...)` and its like.
+
+        Its address is the same in every life. Raises `WorldError` unless the host's spec says that it serves.
+        """
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -94,6 +100,12 @@ class HostSpec:
     params: Mapping[str, Any] = field(default_factory=dict)
     drain_ns: int = 0
     """How long the run goes on after this host has finished, before the next one is asked to finish."""
+    serves: str | None = None
+    """The scheme (`http`) of the URL under which the other hosts reach this one, if it serves them.
+
+    To them, and to faults of links, it is then like a dependency: `endpoints["risk"]`, `network.partition("bot",
+    "risk")`. While it is down they are refused, as by a dead server.
+    """
 
     @property
     def program_path(self) -> str:
@@ -177,6 +189,9 @@ class World(Protocol):
 
     def link(self, host: str, dependency: str) -> Link:
         """Return the link of a host towards a running dependency. Raises `WorldError` if there is none."""
+
+    async def offer(self, spec: HostSpec) -> None:
+        """Give a host that serves its address, before any host is started that may look for it."""
 
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart, as a new incarnation) a host."""

@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -106,6 +107,18 @@ class ProcessHost:
         while left := self._assignment.past_bytes - len(text):
             text += os.pread(self._past_descriptor, min(left, _PAST_READ), len(text))
         return wire.PAST.decode_lines(text)
+
+    def listen(self) -> socket.socket:
+        """Return the socket at which other hosts reach this one. The harness keeps its port for it (`SO_REUSEPORT`)."""
+        port = self._assignment.listen_port
+        if port is None:
+            raise WorldError(f"host {self.name!r} serves nobody: its spec has no `serves`")
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
+        sock.bind(("127.0.0.1", port))
+        return sock
 
     def now_ns(self) -> int:
         """Nanoseconds since the run began; CLOCK_MONOTONIC is the same for all processes."""

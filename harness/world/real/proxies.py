@@ -94,10 +94,12 @@ class Proxies:
         self._gates[dependency] = _Gate(url, follow)
 
     async def endpoints(self, host: str) -> Mapping[str, str]:
-        """Return the URL of each dependency for that host, its proxies made if they are not there yet."""
+        """Return the URL of each dependency and each other host that serves, for that host; proxies are made."""
         found: dict[str, str] = {}
         async with self._making:
             for dependency, gate in self._gates.items():
+                if dependency == host:
+                    continue
                 address = address_of(gate.url)
                 if address is None:
                     found[dependency] = gate.url

@@ -45,6 +45,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the file of past events belongs to earlier incarnations."""
     clock_offset_ns: int
     """What the wall clock of the host's machine is off by."""
+    listen_port: int | None
+    """Where the host is to listen, if it serves."""
     links_before: int
     """How many `link` observations earlier incarnations recorded."""
 

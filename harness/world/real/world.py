@@ -39,6 +39,7 @@ from harness.world.real.host_process import HostProcess, Past
 from harness.world.real.proxies import Doors, Proxies
 from harness.world.real.proxy_api import ProxyPlace
 from harness.world.real.proxy_server import ProxyServer, start_embedded
+from harness.world.real.service import Service
 
 StartDependency: TypeAlias = Callable[["RealWorld", str, Mapping[str, Any]], Awaitable[Dependency]]
 
@@ -92,6 +93,7 @@ class RealWorld:
         self._full_disks: set[str] = set()
         self._clock_offsets_ns: dict[str, int] = {}
         self._pasts: dict[str, Past] = {}
+        self._services: dict[str, Service] = {}
         self._toxiproxy = toxiproxy
         self._proxies = Proxies(self._start_proxies, self._observe_toxic)
         self._exits: list[HostProcess] = []
@@ -167,7 +169,8 @@ class RealWorld:
     def link(self, host: str, dependency: str) -> HostLink:
         """Return the link of a host towards a running dependency. Raises `WorldError` if there is none."""
         self._host(host)
-        self.dependency(dependency)
+        if dependency not in self._services:
+            self.dependency(dependency)
         return self._proxies.link(host, dependency)
 
     def dependency(self, name: str) -> Any:
@@ -176,6 +179,13 @@ class RealWorld:
             return self._dependencies[name]
         except KeyError:
             raise WorldError(str(unknown_name("dependency", name, self._dependencies))) from None
+
+    async def offer(self, spec: HostSpec) -> None:
+        """Keep a port for a host that serves. Its proxies refuse until it runs."""
+        self._proxies.begin()
+        service = self._services[spec.name] = Service()
+        self._proxies.register(spec.name, f"{spec.serves}://{service.address}", None)
+        await self._proxies.doors(spec.name).shut()
 
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart) a host, and return when its program runs, or has failed to (see `failures`)."""
@@ -201,6 +211,8 @@ class RealWorld:
         except TimeoutError:
             await host.kill()
             raise WorldError(f"host {spec.name!r} did not begin within {_BEGIN_S_MAX:.0f} s") from None
+        if spec.name in self._services:
+            await self._proxies.doors(spec.name).open()
 
     async def kill_host(self, name: str, *, silent: bool = False) -> None:  # noqa: ARG002 - see below
         """SIGKILL a host with all that it started; return when everything it recorded is in the history.
@@ -208,12 +220,15 @@ class RealWorld:
         `silent` makes no difference here: the kernel of a living machine always tells the peers of the dead
         process. Raises `WorldError` if the host is not running, or its history was malformed.
         """
-        await self._running(name).kill()
+        host = self._running(name)
+        await self._shut(name)
+        await host.kill()
 
     async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
         """SIGKILL `delay_ns` after the operation is known to have begun; `steps` is for worlds that can count them."""
         del steps
         await self._running(name).kill_inside(operation, delay_ns)
+        await self._shut(name)
 
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP a host and what it started in its process group; return when it stands still."""
@@ -254,7 +269,9 @@ class RealWorld:
 
     async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
         """Ask the program to finish and wait; True if it ended within the timeout, else it was killed."""
-        return await self._host(name).stop(timeout_ns)
+        stopped = await self._host(name).stop(timeout_ns)
+        await self._shut(name)
+        return stopped
 
     @property
     def failures(self) -> list[HostExit]:
@@ -264,6 +281,11 @@ class RealWorld:
             for host in self._exits
             if host.change in ("failed", "finished")
         ]
+
+    async def _shut(self, name: str) -> None:
+        """Have the proxies in front of a host that serves, and is no more, reset its clients and refuse them."""
+        if name in self._services:
+            await self._proxies.doors(name).shut()
 
     async def _start_proxies(self) -> ProxyServer:
         if self._toxiproxy is not None:
@@ -297,6 +319,7 @@ class RealWorld:
             sys_path=[str(Path(entry).resolve()) for entry in sys.path],
             log_level=self._log_level,
             past_bytes=past.bytes,
+            listen_port=self._services[spec.name].port if spec.name in self._services else None,
             clock_offset_ns=self._clock_offsets_ns.get(spec.name, 0),
             links_before=past.links,
         )
@@ -326,8 +349,9 @@ class RealWorld:
                     await asyncio.wait_for(self._dependencies[name].stop(), _DEPENDENCY_STOP_S_MAX)
             except Exception as error:  # noqa: BLE001 - the others must be stopped as well
                 errors.append(error)
-        for past in self._pasts.values():
-            past.close()
+        keepers: list[Past | Service] = [*self._pasts.values(), *self._services.values()]
+        for keeper in keepers:
+            keeper.close()
         for close in (self._proxies.close, self.run.close):
             try:
                 await close()

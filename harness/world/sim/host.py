@@ -21,6 +21,7 @@ class SimHost:
         "disk",
         "endpoints",
         "incarnation",
+        "listen",
         "log",
         "name",
         "now_ns",
@@ -39,6 +40,7 @@ class SimHost:
         targets: Mapping[str, Callable[..., Any]],
         tape: Tape,
         stopping: asyncio.Event,
+        listen: Callable[[], Any],
     ) -> None:
         self.name = log.actor
         self.incarnation = log.incarnation
@@ -48,6 +50,7 @@ class SimHost:
         self.log = log
         self.past = past
         self.now_ns = log.now_ns
+        self.listen = listen
         self._targets = targets
         self._tape = tape
         self._stopping = stopping

@@ -22,6 +22,7 @@ from harness.world.sim.schedule import DEFAULT_ONE_IN, Schedule
 from harness.world.sim.sink import RunSink
 from harness.world.sim.trace import Trace
 
+_SERVICE_PORT: Final = 8000
 _UNHANDLED_MAX: Final = 100
 _TEXT_MAX: Final = 300
 
@@ -61,6 +62,7 @@ class SimWorld:
         self._targets = targets
         self._kinds = dependency_kinds
         self._dependencies: dict[str, Any] = {}
+        self._services: dict[str, str] = {}
         self._follow: dict[str, Follow | None] = {}
         self._links: dict[tuple[str, str], HostLink] = {}
 
@@ -106,13 +108,21 @@ class SimWorld:
         """Return the link of a host towards a running dependency. Raises `WorldError` if there is none."""
         self._check_host(host)
         self.machines.latest(host)
-        if dependency not in self._dependencies:
-            raise WorldError(str(unknown_name("dependency", dependency, self._dependencies)))
+        places = [*self._dependencies, *self._services]
+        if dependency not in places or dependency == host:
+            raise WorldError(str(unknown_name("dependency", dependency, places)))
         return self._link(host, dependency)
+
+    async def offer(self, spec: HostSpec) -> None:
+        """Give a host that serves its address."""
+        self.network.observer.dependencies.add(spec.name)
+        self._follow[spec.name] = None
+        self.machines.declare(spec.name)
+        self._services[spec.name] = f"{spec.serves}://{spec.name}:{_SERVICE_PORT}"
 
     async def start_host(self, spec: HostSpec) -> None:
         """Start (or restart, as a new incarnation) a host."""
-        for name in self._dependencies:
+        for name in (*self._dependencies, *(service for service in self._services if service != spec.name)):
             self._link(spec.name, name)  # the host finds a middlebox in its way from its first connection on
         stopping = asyncio.Event()
         self.machines.boot(spec.name, self._run_program, spec, stopping)
@@ -137,7 +147,7 @@ class SimWorld:
 
     async def thaw_host(self, name: str) -> None:
         """SIGCONT. A dependency's unread bytes are observed first."""
-        if name in self.network.observer.dependencies:
+        if name in self._dependencies:
             self.observe_unanswered(name)
         self.machines.thaw(name)
 
@@ -162,7 +172,7 @@ class SimWorld:
         self.machines.step_clock(host, by_ns)
 
     def _check_host(self, name: str) -> None:
-        if name in self.network.observer.dependencies:
+        if name in self._dependencies:
             raise WorldError(f"{name!r} is a dependency, not a host")
 
     async def stop_host(self, name: str, *, timeout_ns: int) -> bool:
@@ -212,14 +222,26 @@ class SimWorld:
         host = SimHost(
             log=life.log,
             disk=self.machines.disk(spec.name),
-            endpoints={name: dependency.url for name, dependency in self._dependencies.items()},
+            endpoints=self._endpoints(spec.name),
             params=spec.params,
             past=self.run_sink.past(spec.name),
             targets=self._targets,
             tape=self.tape,
             stopping=stopping,
+            listen=lambda: self._listen(spec.name),
         )
         await spec.program(host)
+
+    def _endpoints(self, host: str) -> dict[str, str]:
+        services = {name: url for name, url in self._services.items() if name != host}
+        return {name: dependency.url for name, dependency in self._dependencies.items()} | services
+
+    def _listen(self, host: str) -> Any:
+        if host not in self._services:
+            raise WorldError(f"host {host!r} serves nobody: its spec has no `serves`")
+        sock = self.network.make_socket()
+        sock.bind((self.network.address(host), _SERVICE_PORT))
+        return sock
 
     def _report(self, context: dict[str, Any]) -> None:
         """Record an error that a host's code neither handled nor fetched."""
