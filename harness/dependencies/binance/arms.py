@@ -27,6 +27,7 @@ Kind: TypeAlias = Literal[
     "no_headers",
     "thin_book",
     "price_move",
+    "price_fall",
     "stream_disconnect",
     "listen_key_expiry",
 ]
@@ -51,6 +52,8 @@ Kind: TypeAlias = Literal[
 - `no_headers`: answers lack the use headers (and `Retry-After`).
 - `thin_book`: every level has {factor [0.05]} of its depth, and does not come back within {refill_ms [5000]}.
 - `price_move`: the touch moves by {bps [80]} against each order that hits it, just before it is matched.
+- `price_fall`: prices fall by {bps [2000]} within {over_ms [3000]} and stay there; disarmed, they are back at once. Of
+  two on one symbol, the one that moved it last holds.
 - `stream_disconnect`: user streams are closed, again every {every_ms [1000]} while armed.
 - `listen_key_expiry`: listen keys expire at once (listenKeyExpired, then the close), new ones after {ms [1000]}.
 """

@@ -17,6 +17,8 @@ from harness.dependencies.binance.parts import Venue
 from harness.dependencies.binance.settings import Market, Settings
 from harness.dependencies.binance.streams import VALID_MS, StreamOut, UserStreams
 
+_FALL_STEP_MS: Final = 100
+_BPS: Final = 10_000
 _STREAM_KINDS: Final[tuple[Kind, ...]] = ("stream_disconnect", "listen_key_expiry")
 
 
@@ -44,7 +46,7 @@ class _Held:
     """When a fault began, when it acts next, and how many streams had been closed before."""
 
     since_ms: int
-    next_ms: int
+    next_ms: int | None
     closes: int
 
 
@@ -85,6 +87,8 @@ class Conditions:
             self._scale(wall_ms)
         elif kind == "thin_book":
             self._thin(live, wall_ms)
+        elif kind == "price_fall":
+            self._fall(live, held, wall_ms)
         elif kind == "listen_key_expiry":
             self._set_lifetime()
             self._streams.expire(wall_ms)
@@ -103,11 +107,8 @@ class Conditions:
             self._share(wall_ms)
         elif kind == "limits":
             self._scale(wall_ms)
-        elif kind == "thin_book":
-            for venue in self._venues.values():
-                venue.restore(live.arm.symbols, wall_ms)
-            for other in self._of("thin_book"):
-                self._thin(other, wall_ms)
+        elif kind in ("thin_book", "price_fall"):
+            self._mend_books(live, wall_ms)
         elif kind == "listen_key_expiry":
             self._set_lifetime()
         if kind in _STREAM_KINDS:
@@ -124,17 +125,19 @@ class Conditions:
 
     def due_ms(self) -> int | None:
         """Return when something happens by itself."""
-        dues = [self._held[live.name].next_ms for live in self._of("stream_disconnect")]
+        going_on = [*self._of("stream_disconnect"), *self._of("price_fall")]
+        dues = [due_ms for live in going_on if (due_ms := self._held[live.name].next_ms) is not None]
         if (key_ms := self._streams.due_ms()) is not None:
             dues.append(key_ms)
         return min(dues, default=None)
 
     def advance(self, wall_ms: int) -> None:
         """Do what is due."""
-        for live in self._of("stream_disconnect"):
+        for live in (*self._of("stream_disconnect"), *self._of("price_fall")):
             held = self._held[live.name]
-            if held.next_ms <= wall_ms:
-                self._disconnect(live, held, wall_ms)
+            if held.next_ms is not None and held.next_ms <= wall_ms:
+                act = self._fall if live.arm.kind == "price_fall" else self._disconnect
+                act(live, held, wall_ms)
         self._streams.advance(wall_ms)
         for venue in self._venues.values():
             venue.advance(wall_ms)
@@ -162,6 +165,28 @@ class Conditions:
         options: Mapping[str, Any] = live.options
         for venue in self._venues.values():
             venue.thin(live.arm.symbols, float(options["factor"]), int(options["refill_ms"]), wall_ms)
+
+    def _mend_books(self, live: Live, wall_ms: int) -> None:
+        """End what a fault did to books, and let others of its kind do theirs again."""
+        for venue in self._venues.values():
+            if live.arm.kind == "thin_book":
+                venue.restore(live.arm.symbols, wall_ms)
+            else:
+                venue.fall(live.arm.symbols, 0.0, wall_ms)
+        for other in self._of(live.arm.kind):
+            if live.arm.kind == "thin_book":
+                self._thin(other, wall_ms)
+            else:
+                self._fall(other, self._held[other.name], wall_ms)
+
+    def _fall(self, live: Live, held: _Held, wall_ms: int) -> None:
+        """Prices go down in even steps, and then stay."""
+        over_ms = int(live.options["over_ms"])
+        done_ms = min(wall_ms - held.since_ms, over_ms)
+        for venue in self._venues.values():
+            venue.fall(live.arm.symbols, live.options["bps"] / _BPS * done_ms / over_ms, wall_ms)
+        live.whole = done_ms == over_ms
+        held.next_ms = None if live.whole else min(wall_ms + _FALL_STEP_MS, held.since_ms + over_ms)
 
     def _disconnect(self, live: Live, held: _Held, wall_ms: int) -> None:
         held.next_ms = wall_ms + int(live.options["every_ms"])

@@ -17,8 +17,9 @@ Observations, all in the dependency's name. Fields that would be 0, false or emp
 - `stream` {change ("opened" | "closed" | "expired"), market}.
 - `exchange_fault` {fault (kind), arm, hits, executed (of the hits, took effect), ...}: when it is disarmed. For kinds
   that hit no single request: `weight` and `orders` (tenant), `requests` seen meanwhile (limits, no_headers), `fills`
-  (thin_book, price_move: fills at worse prices or orders left short), `streams` closed. `late`:
-  of `executed`, those that took effect after their answer; their `request` observations do not tell.
+  (thin_book, price_move: fills at worse prices or orders left short), `told` (price_fall: answers that told the fallen
+  price, or what a position is worth at it), `streams` closed. `late`: of `executed`, those that took effect after their
+  answer; their `request` observations do not tell.
 - `internal_error` {what, error}: the emulator itself failed, and answered 500 -1000. A run with one proves nothing.
 """
 

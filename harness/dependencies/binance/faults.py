@@ -18,6 +18,7 @@
 | no_headers | no-headers | answers do not tell the use | such answers, to requests that were charged |
 | thin_book | thin-book | the book has hardly any depth | orders left short, or filled at worse prices |
 | slippage | slippage | the price runs away from each order | fills at worse prices |
+| flash_crash | flash-crash | prices fall within seconds, and stay down | answers that told the fallen price |
 | streams | disconnect, expiry | user data streams end | streams closed while open |
 
 Faults of single requests take a `share` of those in `scope`, the first `count` of them (0: as long as it holds):
@@ -259,6 +260,14 @@ def slippage(*, on: str = "binance", bps: int = 80, symbols: Sequence[str] = ())
     """The touch moves by `bps` against each order, just before it is matched."""
     arm = Arm(kind="price_move", symbols=tuple(symbols), options={"bps": bps})
     return _fault("slippage", on, {"slippage": Armed((arm,), Ended(kind="price_move", count="fills"))})
+
+
+def flash_crash(
+    *, on: str = "binance", bps: int = 2_000, over_ms: int = 3_000, symbols: Sequence[str] = ()
+) -> ExchangeFault:
+    """Prices fall by `bps` within `over_ms`, and stay there until healed: by default a fifth, in three seconds."""
+    arm = Arm(kind="price_fall", symbols=tuple(symbols), options={"bps": bps, "over_ms": over_ms})
+    return _fault("flash_crash", on, {"flash-crash": Armed((arm,), Ended(kind="price_fall", count="told"))})
 
 
 def streams(*modes: str, on: str = "binance", every_ms: int = 1_000) -> ExchangeFault:

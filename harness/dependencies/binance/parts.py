@@ -25,6 +25,9 @@ class Venue(Protocol):
     def refill(self, symbols: Sequence[str], wall_ms: int) -> None:
         """Bring back all depth. Raises `WorldError` for an unknown symbol."""
 
+    def fall(self, symbols: Sequence[str], share: float, wall_ms: int) -> None:
+        """Let prices be that share below what they were before they fell; 0: there they are again."""
+
     def set_price(self, symbol: str, price: Decimal, wall_ms: int) -> None:
         """Move the middle of the book. Raises `WorldError` for an unknown symbol, or no price."""
 

@@ -225,7 +225,7 @@ class Ended:
     """The exchange's own count of what the fault did, told when it ended, is not 0.
 
     `fills` (worse prices, or orders left short), `streams` (closed while somebody listened), `late` (executed after the
-    answer).
+    answer), `told` (answers that told the fallen price).
     """
 
     kind: Kind

@@ -102,6 +102,7 @@ TABLE: list[tuple[Fault, dict[str, Expected]]] = [
     (faults.no_headers(), {"no-headers": answers("read", "200", "200")}),
     (faults.thin_book(), {"thin-book": answers("order", "200 told", "200 told")}),
     (faults.slippage(), {"slippage": answers("order", "200 told", "200 told")}),
+    (faults.flash_crash(over_ms=200), {"flash-crash": answers("read", *["200 told"] * 40)}),
     (
         faults.streams(every_ms=100),
         {

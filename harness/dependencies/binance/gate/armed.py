@@ -31,6 +31,7 @@ ON_EXCHANGE: Final[tuple[Kind, ...]] = (
     "tenant",
     "limits",
     "thin_book",
+    "price_fall",
     "stream_disconnect",
     "listen_key_expiry",
 )
@@ -101,6 +102,7 @@ OPTIONS: Final[Mapping[Kind, Mapping[str, Option]]] = {
     "no_headers": _NONE,
     "thin_book": {"factor": Option(0.05, (0, 1), whole=False), "refill_ms": Option(5_000)},
     "price_move": {"bps": Option(80, (0, 9_999))},
+    "price_fall": {"bps": Option(2_000, (1, 9_999)), "over_ms": Option(3_000, (1, float("inf")))},
     "stream_disconnect": {"every_ms": Option(1_000, (1, float("inf")))},
     "listen_key_expiry": {"ms": Option(1_000, (1, float("inf")))},
 }
@@ -146,9 +148,12 @@ def _unknown(what: str, name: str, known: Any) -> str:
 
 
 class Live:
-    """One arm in force, and its effects so far. `extra` are further fields of its `exchange_fault` observation."""
+    """One arm in force, and its effects so far. `extra` are further fields of its `exchange_fault` observation.
 
-    __slots__ = ("_paths", "arm", "executed", "extra", "hits", "name", "options")
+    `whole` is False while an arm that takes its time (`price_fall`) has not come to its full effect.
+    """
+
+    __slots__ = ("_paths", "arm", "executed", "extra", "hits", "name", "options", "whole")
 
     def __init__(self, name: str, arm: Arm) -> None:
         self.name = name
@@ -156,6 +161,7 @@ class Live:
         self.options = checked(arm)
         self.hits = 0
         self.executed = 0
+        self.whole = arm.kind != "price_fall"
         self.extra: dict[str, int] = {}
         self._paths = re.compile("|".join(map(translate, arm.paths))) if arm.paths else None
 

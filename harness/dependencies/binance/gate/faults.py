@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from harness.dependencies.binance.gate import errors
 from harness.dependencies.binance.gate.armed import TROUBLE, Armed, Live
 from harness.dependencies.binance.gate.errors import ERRORS, HTML, ErrorBody
+from harness.dependencies.binance.gate.routes import PRICED
 from harness.dependencies.binance.gate.visit import Visit
 from harness.dependencies.binance.wire import Answer, Reaction, Reset, Silence
 from harness.units import MILLISECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from harness.dependencies.binance.arms import Kind
     from harness.dependencies.binance.market.venue import Outcome
@@ -27,6 +28,9 @@ _TROUBLES: "Final[Mapping[Kind, ErrorBody]]" = {
     "bus_unknown": ERRORS[-1006],
     "backend_timeout": ERRORS[-1007],
 }
+
+
+_OK: Final = 200
 
 
 class RequestFaults:
@@ -81,6 +85,9 @@ class RequestFaults:
 
     def after(self, visit: Visit, body: bytes, content_type: str) -> Reaction:
         """Return what becomes of the answer."""
+        for fall in self._armed.by_kind.get("price_fall", ()):
+            if fall.whole and visit.status == _OK and _tells_prices(visit, fall.arm.symbols):
+                fall.add("told")
         delay_ns = 0
         if (live := self._hit("latency", visit)) is not None:
             visit.blame("latency")
@@ -115,3 +122,9 @@ class RequestFaults:
         ]
         for live in (*thin, *([] if mover is None else [mover])):
             live.add("fills", max(1, outcome.fills))
+
+
+def _tells_prices(visit: Visit, symbols: "Collection[str]") -> bool:
+    """Whether its answer depends on the prices of these symbols (none: of any)."""
+    priced = visit.route is not None and visit.route.endpoint in PRICED
+    return priced and (not symbols or not visit.symbol or visit.symbol in symbols)

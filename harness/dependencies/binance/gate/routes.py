@@ -18,6 +18,11 @@ Weight: TypeAlias = int | Callable[[Mapping[str, str]], int]
 STREAM_ENDPOINTS: Final = frozenset({"new_listen_key", "keep_listen_key", "close_listen_key"})
 EXCHANGE: Final = frozenset({"order_counts"})
 """What the exchange answers itself: how many orders were counted."""
+PRICED: Final = frozenset({
+    "depth", "ticker_price", "book_ticker", "ticker_24hr", "premium_index",
+    "account", "account_v3", "position_risk", "position_risk_v3",
+})  # fmt: skip
+"""What tells present prices, or what a position is worth at them."""
 _CANCELS: Final = frozenset({"cancel_order", "cancel_all", "batch_cancel", "countdown_cancel"})
 
 

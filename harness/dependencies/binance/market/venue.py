@@ -23,6 +23,7 @@ Interface:
     .limits                                     tuple[Limit, ...] that exchange_info says; assign when they change
     .call(endpoint, params, wall_ms, *, move_bps=0) -> Outcome    (move_bps: what a `price_move` arm that hits does)
     .thin(symbols, factor, refill_ms, wall_ms)  .restore(symbols, wall_ms)        (`thin_book`; no symbols: all)
+    .fall(symbols, share, wall_ms)                                                (`price_fall`)
     .set_price(symbol, price, wall_ms)  .refill(symbols, wall_ms)                 (control API)
     .advance(wall_ms)                           what time alone does: orders that expire; `call` does it, too
     .ledger() -> dict                           all the truth there is, as plain JSON values
@@ -79,6 +80,7 @@ class Venue:
         account: FuturesAccount | SpotAccount
         account = FuturesAccount(balance, self._books) if market == "futures" else SpotAccount(balance, assets)
         self._account = account
+        self._before_fall: dict[str, Decimal] = {}
         self._matching = Matching(market, self._books, self._orders, account, Told(account, record, streams))
         self._desk = Desk(market, self._books, self._orders, self._matching)
         fills = self._matching.fills_of
@@ -145,6 +147,16 @@ class Venue:
             raise WorldError(f"not a price of {symbol}: {price}")
         self.advance(wall_ms)
         self._matching.reprice(symbol, price, wall_ms)
+
+    def fall(self, symbols: Sequence[str], share: float, wall_ms: int) -> None:
+        """Move prices (none named: all) to that share below what they were before; resting orders are filled."""
+        self.advance(wall_ms)
+        for book in self._chosen(symbols):
+            symbol = book.instrument.symbol
+            before = self._before_fall.setdefault(symbol, book.price)
+            self._matching.reprice(symbol, before * (1 - Decimal(str(share))), wall_ms)
+            if not share:
+                del self._before_fall[symbol]
 
     def price(self, symbol: str) -> Decimal:
         """Return a symbol's price. Raises `WorldError` for an unknown one."""

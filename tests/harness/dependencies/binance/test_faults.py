@@ -29,6 +29,7 @@ MENU = [
     faults.no_headers(),
     faults.thin_book(),
     faults.slippage(),
+    faults.flash_crash(),
     faults.streams(),
 ]
 WAYS = [pytest.param(fault, mode, id=f"{fault.name}-{mode}") for fault in MENU for mode in fault.modes]
@@ -165,6 +166,7 @@ async def test_share_count_and_scope_reach_the_exchange():
         (faults.lower_limits(factor=0.4), "lower-limits", [("limits", {"factor": 0.4})]),
         (faults.thin_book(factor=0.1, refill_ms=9), "thin-book", [("thin_book", {"factor": 0.1, "refill_ms": 9})]),
         (faults.slippage(bps=7), "slippage", [("price_move", {"bps": 7})]),
+        (faults.flash_crash(bps=500), "flash-crash", [("price_fall", {"bps": 500, "over_ms": 3000})]),
         (faults.streams(every_ms=5), "disconnect", [("stream_disconnect", {"every_ms": 5})]),
         (faults.streams(every_ms=5), "expiry", [("listen_key_expiry", {"ms": 5})]),
     ],

@@ -137,6 +137,7 @@ ARMS = st.lists(
             Arm(kind="too_many_requests", share=0.2),
             Arm(kind="no_headers"),
             Arm(kind="price_move"),
+            Arm(kind="price_fall"),
             Arm(kind="thin_book"),
             Arm(kind="limits", options={"factor": 2.0}),
         ]

@@ -110,6 +110,7 @@ PROOF = [
     (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), read()], {"answers": 3, "charged": 1}),
     (faults.thin_book(), "thin-book", [ended("thin_book", fills=2)], {"fills": 2}),
     (faults.slippage(), "slippage", [ended("price_move", fills=2)], {"fills": 2}),
+    (faults.flash_crash(), "flash-crash", [ended("price_fall", told=2)], {"told": 2}),
     (faults.streams(), "disconnect", [ended("stream_disconnect", streams=1)], {"streams": 1}),
     (faults.streams(), "expiry", [ended("listen_key_expiry", streams=1)], {"streams": 1}),
 ]
@@ -184,6 +185,7 @@ def test_nothing_else_proves_it(fault, mode, seen, counts):
         (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), order()]),
         (faults.no_headers(), "no-headers", [ended("no_headers", requests=3), read(after_ns=-1)]),
         (faults.thin_book(), "thin-book", [ended("thin_book"), ended("price_move", fills=2)]),
+        (faults.flash_crash(), "flash-crash", [ended("price_fall")]),
     ],
 )
 def test_half_of_a_bite_is_none(fault, mode, seen):

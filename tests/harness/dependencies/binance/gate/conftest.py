@@ -29,6 +29,7 @@ class TellingVenue:
         self.calls = []
         self.orders = []
         self.thinned = []
+        self.falls = []
         self.worse = False
 
     def call(self, endpoint, params, wall_ms, *, move_bps=0):
@@ -52,6 +53,9 @@ class TellingVenue:
 
     def restore(self, symbols, wall_ms):
         self.thinned.append((tuple(symbols), 1.0, 0))
+
+    def fall(self, symbols, share, wall_ms):
+        self.falls.append((tuple(symbols), round(share, 6)))
 
     def refill(self, symbols, wall_ms):
         self._need(symbols[0])

@@ -36,6 +36,7 @@ def test_every_kind_has_its_options_declared() -> None:
         ("limits", {}, {"factor": 0.5}),
         ("thin_book", {}, {"factor": 0.05, "refill_ms": 5000}),
         ("price_move", {}, {"bps": 80}),
+        ("price_fall", {}, {"bps": 2000, "over_ms": 3000}),
         ("stream_disconnect", {}, {"every_ms": 1000}),
         ("listen_key_expiry", {}, {"ms": 1000}),
         ("reject", {"code": -2019}, {"code": -2019}),

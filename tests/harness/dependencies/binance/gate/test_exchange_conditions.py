@@ -122,6 +122,39 @@ def test_what_another_arm_still_wants_stays_thin(desk) -> None:
     assert desk.venues["futures"].thinned[-2:] == [(("BTCUSDT",), 1.0, 0), ((), 0.2, 5000)]
 
 
+def test_prices_fall_in_steps_stay_down_and_come_back(desk) -> None:
+    """A step every tenth of a second, the last one in time; told is who asked for prices once they were down."""
+
+    def wake() -> None:
+        desk.exchange.wake(desk.now_ns, desk.wall_ms)
+
+    wake()
+    name = desk.arm("price_fall", bps=2_000, over_ms=250, symbols=("BTCUSDT",))
+    for wait_ms in (100, 100, 50):
+        desk.wait(wait_ms)
+        assert desk.exchange.due_ns() == desk.now_ns
+        wake()
+        desk.send("GET", "/fapi/v1/depth", symbol="BTCUSDT")
+    falls = desk.venues["futures"].falls
+    assert falls == desk.venues["spot"].falls
+    assert falls == [(("BTCUSDT",), share) for share in (0.0, 0.08, 0.16, 0.2)]
+    assert desk.exchange.due_ns() is None
+    desk.send("GET", "/fapi/v1/depth", symbol="ETHUSDT")
+    desk.send("GET", "/fapi/v1/time")
+    desk.signed("GET", "/fapi/v2/account")
+    assert desk.disarm(name) == {"fault": "price_fall", "arm": name, "told": 2}
+    assert falls[-1] == (("BTCUSDT",), 0.0)
+
+
+def test_another_fall_goes_on(desk) -> None:
+    """What is left in force when one of two ends is put on again."""
+    first = desk.arm("price_fall", bps=1_000, over_ms=1)
+    desk.arm("price_fall", bps=500, over_ms=1)
+    desk.wait(1)
+    desk.disarm(first)
+    assert desk.venues["futures"].falls[-2:] == [((), 0.0), ((), 0.05)]
+
+
 def test_streams_are_closed_again_and_again(desk) -> None:
     """At once, and whenever the shell wakes it in time; each close counts."""
     desk.exchange.wake(desk.now_ns, desk.wall_ms)

@@ -291,6 +291,18 @@ def test_a_price_move_runs_away_from_the_order(futures: Any) -> None:
     assert Decimal(futures.venue.ledger()["fills"][-1]["price"]) <= Decimal(60_000) * Decimal("0.992")
 
 
+def test_prices_fall_and_come_back(futures: Any) -> None:
+    """Step by step from where they were before, taking resting orders along; the same share again is no fall."""
+    order_id = futures.order(price="54000").order_id
+    for share, price in ((0.0, "60000"), (0.05, "57000"), (0.2, "48000"), (0.2, "48000"), (0.0, "60000")):
+        futures.venue.fall(("BTCUSDT",), share, futures.now_ms)
+        assert futures.venue.price("BTCUSDT") == Decimal(price)
+    assert futures.status(order_id) == "FILLED"
+    futures.set_price("50000")
+    futures.venue.fall((), 0.1, futures.now_ms)
+    assert futures.venue.price("BTCUSDT") == Decimal(45_000)
+
+
 def test_a_test_order_does_nothing(futures: Any) -> None:
     """It is checked and answered, and no order comes of it."""
     given = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"}
