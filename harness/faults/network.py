@@ -10,6 +10,7 @@
 | reset | now and again, every connection there is is reset | connections reset |
 | reset_mid_reply | a reply begins to arrive, then a reset; the command was executed | connections reset |
 | drop_reply | a reply is lost, the connection stays; the command was executed | replies dropped |
+| delay_reply | the replies to some commands come late, and whatever follows them | requests matched |
 | drop_http_reply | an HTTP answer is lost likewise, or the request (`drop-request`) | answers, requests dropped |
 | reset_http | a reset instead of an HTTP request or its answer, or in its midst | connections reset |
 | half_open | bytes vanish, the connection looks alive | bytes dropped |
@@ -229,6 +230,14 @@ def drop_reply(host: str, dependency: str, *, commands: Sequence[str] = (), shar
     toxic = parse("redis_match", {"commands": list(commands), "action": "drop_reply"})
     how = Toxics((("downstream", toxic),), frozenset({"dropped_replies"}), toxicity=share, per_message=True)
     return LinkFault("network.drop_reply", host, dependency, {"drop-reply": how})
+
+
+def delay_reply(host: str, dependency: str, *, commands: Sequence[str] = (), delay_ms: int) -> LinkFault:
+    """Every reply to these Redis commands (none named: all) comes `delay_ms` later; `matched` counts the requests."""
+    toxic = parse("redis_match", {"commands": list(commands), "action": "delay_reply", "delay": delay_ms})
+    return LinkFault(
+        "network.delay_reply", host, dependency, {"delay-reply": _toxics(toxic, ("downstream",), "matched")}
+    )
 
 
 def reset_mid_reply(host: str, dependency: str, *, commands: Sequence[str] = (), share: float = 0.2) -> LinkFault:

@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 
 from harness.errors import WorldError
+from harness.faults.base import Stage
+from harness.faults.clock import clock_drift, clock_skew
+from harness.history.events import FaultBegan, FaultHealed
+from harness.history.query import fault_windows
+from harness.tape import Tape
 from harness.units import seconds
 from harness.world.base import HostSpec, World
 
@@ -304,3 +309,67 @@ def test_a_frozen_host_finds_its_clock_stepped(stand: Stand) -> None:
         await stop(world, "a")
 
     stand.run(director)
+
+
+SKEWED_MIN_S = 0.04
+FURTHEST_S = 31.0
+
+
+async def off_by(stand: Stand, world: World, first: dict[str, Any]) -> list[dict[str, float]]:
+    """Return by how many seconds each wall clock is off, of the next few times that the host tells the time."""
+    await stand.several(world, "time", count=2)
+    seen = await stand.several(world, "time", count=4)
+    return [
+        {name: (value[name] - first[name]) - (value["steady"] - first["steady"]) for name in CLOCKS if name != "tuple"}
+        for value in seen
+    ]
+
+
+def hold(world: World, fault: Any, mode: str) -> Any:
+    """Hold a fault of the clock as the director does."""
+    return fault.hold(Stage(world, {"a": host(programs.tell_time)}), mode, Tape(7).stream("fault/0"))
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("ahead", 1), ("behind", -1)])
+def test_a_skewed_clock_is_off_by_one_offset_until_it_is_put_right(stand: Stand, mode: str, sign: int) -> None:
+    """By the same all the while, on the side of the mode, in every way of reading it; and it bit."""
+    fault = clock_skew("a")
+
+    async def director(world: World) -> None:
+        await world.start_host(host(programs.tell_time))
+        (first, *_) = await stand.several(world, "time")
+        world.history.record(FaultBegan(world.now_ns(), "harness", 1, 0, fault.name, mode, fault.on))
+        async with hold(world, fault, mode):
+            off = [sign * by for value in await off_by(stand, world, first) for by in value.values()]
+        world.history.record(FaultHealed(world.now_ns(), "harness", 1, 0))
+        assert min(off) >= SKEWED_MIN_S
+        assert max(off) <= FURTHEST_S
+        assert max(off) - min(off) < SKEWED_MIN_S
+        assert all(abs(by) < SKEWED_MIN_S for value in await off_by(stand, world, first) for by in value.values())
+        await stop(world, "a")
+
+    stand.run(director)
+    assert fault.evidence(stand.history(), fault_windows(stand.history())[0]).bit
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("fast", 1), ("slow", -1)])
+def test_a_drifting_clock_is_further_and_further_off(stand: Stand, mode: str, sign: int) -> None:
+    """In the direction of the mode, until it is put right; monotonic clocks do not drift."""
+
+    async def director(world: World) -> None:
+        await world.start_host(host(programs.tell_time))
+        (first, *_) = await stand.several(world, "time")
+        async with hold(world, clock_drift("a"), mode):
+            seen = []
+            for _ in range(4):
+                here = len(stand.events.seen("clock"))
+                await stand.until(world, lambda here=here: len(stand.events.seen("clock")) > here)
+                (value, *_) = await off_by(stand, world, first)
+                seen.append(sign * value["time"])
+        assert seen[-1] > seen[0] > 0
+        assert all(abs(by) < seen[-1] / 2 for value in await off_by(stand, world, first) for by in value.values())
+        await stop(world, "a")
+
+    stand.run(director)
+    told = stand.events.seen("time")
+    assert all(abs((b["steady"] - a["steady"]) - (b["loop"] - a["loop"])) < 0.1 for a, b in itertools.pairwise(told))

@@ -121,6 +121,12 @@ CASES = {
     ),
     "half-open": Case(network.half_open(*LINK), SILENT, SILENT, SILENT),
     "drop a reply": Case(network.drop_reply(*LINK, commands=("ECHO",), share=1), SILENT, SILENT, SILENT),
+    "delay a reply": Case(
+        network.delay_reply(*LINK, commands=("ECHO",), delay_ms=400),
+        Met("answered", ECHO, 400),
+        Met("answered", ECHO, 400),
+        ANSWERED,
+    ),
     "reset mid-reply": Case(
         network.reset_mid_reply(*LINK, commands=("ECHO",), share=1),
         Met("reset", range(1, ECHO)),

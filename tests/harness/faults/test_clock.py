@@ -1,4 +1,4 @@
-"""The fault of a stepped clock: what it does to the world, and what proves that it bit."""
+"""The faults of clocks: what they do to the world, and what proves that they bit."""
 
 import asyncio
 
@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.faults.base import Stage
-from harness.faults.clock import MODES, clock_step
+from harness.faults.clock import MODES, SIDES, SPEEDS, clock_drift, clock_skew, clock_step
 from harness.tape import Tape
-from harness.units import seconds
+from harness.units import ms, seconds
 from harness.world.base import HostSpec
 
 
-async def held(stage, mode, *, seed=1, error=None):
+async def held(stage, mode, *, seed=1, error=None, fault=clock_step):
     """Hold the fault for some turns of the loop; return the steps made inside, and all steps."""
     calls = stage.world.calls
     inside = None
     try:
-        async with clock_step("publisher").hold(stage, mode, Tape(seed).stream("fault/0")):
+        async with fault("publisher").hold(stage, mode, Tape(seed).stream("fault/0")):
             for _ in range(100):
                 await asyncio.sleep(0)
             inside = [by_ns for _, _, by_ns in calls]
@@ -49,12 +49,36 @@ async def test_jitter_goes_to_and_fro_near_the_truth(noting):
     assert sum(steps) == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("mode", "sign"), [("ahead", 1), ("behind", -1)])
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_skew_is_one_offset_for_as_long_as_it_holds(noting, mode, sign, seed):
+    """Drawn from 50 ms to 30 s, on the side of the mode."""
+    inside, steps = await held(noting, mode, seed=seed, fault=clock_skew)
+    (by_ns,) = inside
+    assert ms(50) <= sign * by_ns <= seconds(30)
+    assert steps == [by_ns, -by_ns]
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("fast", 1), ("slow", -1)])
+async def test_a_drift_grows_by_its_rate(noting, mode, sign):
+    """Every quarter of a second by the same, from 0.01 to 5 % of it."""
+    inside, steps = await held(noting, mode, fault=clock_drift)
+    assert len(inside) == 20
+    assert max(inside) - min(inside) <= 1  # rounding
+    assert ms(250) * 100 // 1_000_000 <= sign * inside[0] <= ms(250) * 50_000 // 1_000_000
+    assert sum(steps) == 0
+
+
+HELD = [(clock_step, mode) for mode in MODES]
+HELD += [(clock_skew, side) for side in SIDES] + [(clock_drift, speed) for speed in SPEEDS]
+
+
+@pytest.mark.parametrize(("fault", "mode"), HELD)
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("boom")], ids=["interrupt", "error"])
-async def test_the_clock_is_right_on_every_way_out(noting, mode, error):
+async def test_the_clock_is_right_on_every_way_out(noting, fault, mode, error):
     """An error inside the scope steps the clock back, and is passed on as it is."""
     with pytest.raises(type(error)):
-        await held(noting, mode, error=error)
+        await held(noting, mode, error=error, fault=fault)
     assert sum(by_ns for _, _, by_ns in noting.world.calls) == 0
     assert len(noting.world.calls) >= 2
 
@@ -94,23 +118,26 @@ def test_the_same_seed_steps_the_same(seed):
     assert sum(first) == 0
 
 
-async def test_an_unknown_host_is_named(noting):
+@pytest.mark.parametrize("fault", [clock_step, clock_skew, clock_drift])
+async def test_an_unknown_host_is_named(noting, fault):
     """Before anything is done."""
     with pytest.raises(UsageError, match="unknown host 'consumer'"):
-        async with clock_step("consumer").hold(noting, "forward", Tape(1).stream("fault/0")):
+        async with fault("consumer").hold(noting, fault("consumer").modes[0], Tape(1).stream("fault/0")):
             pass
     assert noting.world.calls == []
 
 
-def test_an_unknown_mode_is_refused_when_the_scenario_is_written():
+@pytest.mark.parametrize("fault", [clock_step, clock_skew, clock_drift])
+def test_an_unknown_mode_is_refused_when_the_scenario_is_written(fault):
     """Not when it runs."""
     with pytest.raises(ValueError, match="sideways"):
-        clock_step("publisher", "sideways")
+        fault("publisher", "sideways")
 
 
-def test_it_bit_if_the_host_read_its_clock_while_that_was_off(seen_under):
+@pytest.mark.parametrize("fault", [clock_step, clock_skew, clock_drift])
+def test_it_bit_if_the_host_read_its_clock_while_that_was_off(seen_under, fault):
     """Reads add up, those reported at the moment of healing included."""
-    fault = clock_step("publisher")
+    fault = fault("publisher")
     hour = seconds(3_600)
     seen = [
         (100, "publisher", "clock", {"offset_ns": -hour, "reads": 0}),
