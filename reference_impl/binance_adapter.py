@@ -36,6 +36,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -156,7 +157,8 @@ class BinanceAdapter:
         """Buy or sell at once, no worse than `decision_price` and the slippage; report, also when not done.
 
         Without a decision price it is the best price in the book at the time of the call. `intent` names what is
-        wanted; asked for again, what is missing is gone on with, or the earlier report returned.
+        wanted; asked for again, what is missing is gone on with, or the earlier report returned. If the call is
+        cancelled, nothing more is sent, and what was on its way is broken off; `reconcile` tells what became of it.
 
         Raises `BinanceError` if nothing was sent and nothing is known: `rejected` for an unknown symbol or an intent
         that was another order, `closed`, or what kept the exchange's rules or price from being read.
@@ -188,13 +190,15 @@ class BinanceAdapter:
         """Leave an order resting in the book; return its client order id.
 
         Raises `BinanceError`. After `unknown` (`UnsettledError`) the order is withdrawn in the background, should it
-        turn out to exist; any other reason says that there is none.
+        turn out to exist, and so it is if the call is cancelled; any other reason says that there is none.
         """
         self._check_open()
         deadline = time.monotonic() + deadline_s
         await self._info.ready(deadline)
         order = Order(intent=uuid.uuid4().hex, symbol=symbol, side=side, quantity=quantity, limit=price, resting=True)
-        machine, end = await self._executions.place(order, self._info.rules(symbol), deadline)
+        machine, end = await self._executions.place(
+            order, self._info.rules(symbol), deadline, withdraw=partial(self._withdraw, symbol)
+        )
         try:
             return placed(machine, end)
         except UnsettledError as error:

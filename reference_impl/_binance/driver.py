@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
 from reference_impl._binance.actions import Cancel, Finish, Query, Send, Wait
 from reference_impl._binance.channel import Call, Channel
@@ -37,6 +37,7 @@ class Driver:
         self._journal = journal
         self._policy = policy
         self._send_timeout = send_timeout
+        self._breakable: dict[Execution, asyncio.Task[None]] = {}
 
     async def run(self, machine: Execution, deadline: float, *, journalled: bool = True) -> End:
         """Drive a machine until it has finished; `deadline` is the machine's own. The end is durable if journalled."""
@@ -46,10 +47,11 @@ class Driver:
                 case Finish(end):
                     break
                 case Wait(until):
-                    await asyncio.sleep(max(0.0, until - now))
+                    await self._apart(machine, asyncio.sleep(max(0.0, until - now)))
                 case Send() as send:
                     batch = self._fates(machine) if journalled else None
-                    await self._send(machine, send, deadline, batch)
+                    if not await self._apart(machine, self._send(machine, send, deadline, batch)):
+                        machine.broken_off(time.monotonic())
                 case Query() as query:
                     outcome = await self._ask("GET", machine.order, query.client_id, deadline, urgent=query.urgent)
                     machine.told(query, outcome, time.monotonic())
@@ -59,6 +61,28 @@ class Driver:
         if journalled:
             await self._write_end(machine, end)
         return end
+
+    async def stop(self, machine: Execution) -> None:
+        """Have nothing more sent; return once what is being sent is broken off. What became of it is then asked."""
+        machine.stop("stopped")
+        if (doing := self._breakable.get(machine)) is not None:
+            doing.cancel()
+            await asyncio.wait([doing])
+
+    async def _apart(self, machine: Execution, work: Coroutine[Any, Any, None]) -> bool:
+        """Send or pause in a task of its own, which `stop` can break off by itself; return whether it was not."""
+        doing = self._breakable[machine] = asyncio.create_task(work, name="binance-step")
+        try:
+            await asyncio.wait([doing])
+        except asyncio.CancelledError:
+            doing.cancel()
+            await asyncio.wait([doing])
+            raise
+        finally:
+            del self._breakable[machine]
+        if not doing.cancelled():
+            doing.result()
+        return not doing.cancelled()
 
     @staticmethod
     def params(order: Order, send: Send) -> dict[str, object]:

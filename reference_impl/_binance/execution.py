@@ -109,6 +109,16 @@ class Execution:
         """Take that an order was not even begun, and none can be in time."""
         self._refused = reason
 
+    def stop(self, reason: str) -> None:
+        """Send nothing more; what was sent is still found out about."""
+        self._refused = self._refused or reason
+        self._not_before = 0.0  # the pause was for the next order
+
+    def broken_off(self, now: float) -> None:
+        """Take that the sending of an order was broken off: if it was begun, nobody knows how far it got."""
+        if self.unsettled is not None:
+            self._in_doubt(now)
+
     def held_up(self, reason: str, now: float) -> None:
         """Take that an order was not even begun, and that trying again may help."""
         self._trouble = reason

@@ -1,14 +1,16 @@
 """All executions that are going on: one task per intent, so that an intent asked for twice is never done twice.
 
 A call waits for its intent's task until its own deadline. What is unknown by then is asked about in the background
-until it is known; nothing is sent there.
+until it is known; nothing is sent there. A call that is cancelled, the last one for its intent, takes with it what was
+being sent: when the cancellation comes out, nothing of the intent is on its way any more, or will be.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -52,6 +54,8 @@ class Executions:
         self._tasks: dict[str, asyncio.Task[ExecutionReport]] = {}
         self._machines: dict[str, Execution] = {}
         self._questions: set[str] = set()
+        self._callers: Counter[str] = Counter()
+        self._left: set[str] = set()
 
     def resume(self) -> None:
         """Begin to find out what became of the intents that an earlier life left unfinished."""
@@ -61,6 +65,20 @@ class Executions:
 
     async def execute(self, order: Order, rules: SymbolRules, deadline: float) -> ExecutionReport:
         """Execute, or go on with, or return the report of an intent. Raises `BinanceError`."""
+        self._callers[order.intent] += 1
+        try:
+            return await self._reported(order, rules, deadline)
+        except asyncio.CancelledError:
+            if self._callers[order.intent] == 1:
+                self._questions.add(order.intent)  # for whoever reconciles
+                await self._stop(order.intent)
+            raise
+        finally:
+            self._callers[order.intent] -= 1
+            if not self._callers[order.intent]:
+                del self._callers[order.intent]
+
+    async def _reported(self, order: Order, rules: SymbolRules, deadline: float) -> ExecutionReport:
         mine: asyncio.Task[ExecutionReport] | None = None
         while True:
             task = self._tasks.get(order.intent)
@@ -101,10 +119,20 @@ class Executions:
                 self._settle(intent, "restart")
         return reports
 
-    async def place(self, order: Order, rules: SymbolRules, deadline: float) -> tuple[Execution, End]:
-        """Drive an order that is left in the book; it is not written down, as nobody could ask for it again."""
+    async def place(
+        self, order: Order, rules: SymbolRules, deadline: float, *, withdraw: Callable[[str], None]
+    ) -> tuple[Execution, End]:
+        """Drive an order that is left in the book; it is not written down, as nobody could ask for it again.
+
+        Cancelled with an order on its way, it has `withdraw` called with the client id.
+        """
         machine = self._machine(order, rules, deadline)
-        return machine, await self._driver.run(machine, deadline, journalled=False)
+        try:
+            return machine, await self._driver.run(machine, deadline, journalled=False)
+        except asyncio.CancelledError:
+            if (attempt := machine.unsettled) is not None:
+                withdraw(attempt.client_id)
+            raise
 
     async def close(self) -> None:
         """Leave no task; what is going on is found unfinished by the next life."""
@@ -113,6 +141,13 @@ class Executions:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    async def _stop(self, intent: str) -> None:
+        """Nobody wants it any more: send nothing for it."""
+        if (machine := self._machines.get(intent)) is not None:
+            await self._driver.stop(machine)
+        elif intent in self._tasks:
+            self._left.add(intent)  # it is being written down, and has no machine yet
 
     async def _execute(self, order: Order, rules: SymbolRules, deadline: float) -> ExecutionReport:
         try:
@@ -125,6 +160,8 @@ class Executions:
         known = self._journal.intents.get(order.intent)
         machine = self._machine(order, rules, deadline, known)
         self._machines[order.intent] = machine
+        if order.intent in self._left:
+            await self._driver.stop(machine)
         end = await self._driver.run(machine, deadline)
         if end.status == "unknown":
             self._questions.add(order.intent)
@@ -171,6 +208,7 @@ class Executions:
     def _ended(self, name: str, task: "asyncio.Task[ExecutionReport]") -> None:
         del self._tasks[name]
         self._machines.pop(name, None)
+        self._left.discard(name)
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
