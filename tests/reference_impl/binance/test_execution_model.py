@@ -86,6 +86,7 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     def _begin(self, *, sending: bool = True, attempts: tuple = ()) -> None:
         self.deadline = self.now + 30.0
+        self.stopped = False
         self.machine = self.execution_type(
             self.order,
             RULES,
@@ -112,6 +113,7 @@ class ExecutionMachine(RuleBasedStateMachine):
             return None
         if isinstance(action, Send):
             assert self.terminal == 0, "sent after a terminal error"
+            assert not self.stopped, "sent although it was stopped"
             assert action.client_id not in self.ids, "a client id is used once"
             assert len(action.client_id) <= 36
             self.ids.add(action.client_id)
@@ -199,6 +201,26 @@ class ExecutionMachine(RuleBasedStateMachine):
         if (action := self._act()) is not None:
             self._outcome(action, Outcome("duplicate" if isinstance(action, Send) else "unknown", -4116))
 
+    @precondition(lambda self: self.end is None)
+    @rule()
+    def stop(self) -> None:
+        """Nobody wants it any more."""
+        self.machine.stop("stopped")
+        self.stopped = True
+
+    @precondition(lambda self: self.end is None)
+    @rule(flies=st.booleans())
+    def break_off(self, *, flies: bool) -> None:
+        """The same while a request is on its way, which may arrive all the same."""
+        action = self._act()
+        self.stop()
+        if isinstance(action, Send):
+            if flies:
+                self.exchange.in_flight.append((action, self.exchange.now_ms + POLICY.recv_window_ms))
+            self.machine.broken_off(self.now)
+        elif action is not None:
+            self._outcome(action, Outcome("unknown"))
+
     @rule(seconds=st.floats(0.0, 20.0))
     def stall(self, seconds: float) -> None:
         """The program stands still."""
@@ -258,7 +280,24 @@ class _BelievesFirstAbsence(Execution):
         return not attempt.open
 
 
+class _HeedsNoStop(Execution):
+    """Goes on sending what nobody wants any more."""
+
+    def stop(self, reason: str) -> None:
+        pass
+
+
+class _ForgetsWhatWasBrokenOff(Execution):
+    """Takes an order whose sending was broken off for one that never was."""
+
+    def broken_off(self, now: float) -> None:
+        if self.unsettled is not None:
+            self._void(self.attempts[-1], "stopped")
+
+
 MUTANTS = [
+    _HeedsNoStop,
+    _ForgetsWhatWasBrokenOff,
     _BelievesFirstAbsence,
     flawed._NewIdAfterTimeout,
     flawed._SameIdAfterFill,
