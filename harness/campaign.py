@@ -1,21 +1,28 @@
 """Many runs: over seeds, over flawed variants, over processes.
 
-Sim runs are handed to worker processes when there is more than one job. Real runs stay in this process, one at a
-time and with nothing beside them, because their timings mean something. A worker ends by itself when this process
-dies, however it dies. A job that breaks, or takes its worker along, is an ERROR of its own; the others go on.
+With one job, runs follow each other in this process: sim runs first, then the real ones. With more, they go to worker
+processes, and real runs are made beside the sim ones: a real run mostly waits, a sim run only computes. The timings of
+real runs mean something, so sim runs beside them give way, and few real runs are made at once (`real_jobs`).
+
+A worker ends by itself when this process dies, however it dies. A job that breaks, or takes its worker along, is an
+ERROR of its own; the others go on.
 """
 
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from harness import interrupts
 from harness.runner import Order, run
 from harness.scenario import FlawedVariant
 from harness.verdict import INTERRUPTED, FlawedResult, Outcome, RunResult, Verdict
-from harness.workers import Broken, Interrupted, one_line, spread
+from harness.worker_process import Broken, Interrupted, one_line
+from harness.workers import Lane, spread
+
+_REAL_GRACE_S: Final = 15.0
+"""How long an interrupted real run has to heal its faults and stop its processes; their own bounds are below that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +74,13 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far a campaign may go: worker processes, wall seconds for starting work, stop at the first failure or not."""
+    """How far a campaign may go: worker processes, wall seconds for starting work, stop at the first failure or not.
+
+    `jobs` sim runs are made at once, and beside them `real_jobs` real ones; with one job, no run has another beside it.
+    """
 
     jobs: int = 1
+    real_jobs: int = 1
     budget_s: float | None = None
     fail_fast: bool = False
 
@@ -87,29 +98,38 @@ class Done:
 def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
     """Do every job, in order of its list, within the limits. An interrupt ends it with what there is so far."""
     ledger = _Ledger(limits)
-    sim = [job for job in jobs if job.order.world == "sim"]
-    real = [job for job in jobs if job.order.world == "real"]
     try:
-        for part in (_sim(sim, limits.jobs, ledger, progress), _here(real, ledger, progress)):
-            with closing(part):
-                for job, outcome in part:
-                    result = _settled(job, outcome)
+        with closing(_outcomes(jobs, limits, ledger, progress)) as outcomes:
+            for job, outcome in outcomes:
+                if isinstance(outcome, Interrupted):
+                    ledger.interrupted = True
+                else:
+                    result = _errored(job, outcome) if isinstance(outcome, Broken) else outcome
                     ledger.note(job, result)
                     progress.ended(job, result)
+                if ledger.interrupted and not interrupts.asked():  # a worker was, not we
+                    break
     except KeyboardInterrupt:
         ledger.interrupted = True
     ledger.interrupted |= interrupts.asked()
     return ledger.done(jobs)
 
 
-def _sim(
-    jobs: Sequence[Job], workers: int, ledger: "_Ledger", progress: Progress
+def _outcomes(
+    jobs: Sequence[Job], limits: Limits, ledger: "_Ledger", progress: Progress
 ) -> Generator[tuple[Job, Result | Broken | Interrupted], None, None]:
     """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
-    if workers == 1 or len(jobs) <= 1:
-        return _here(jobs, ledger, progress)
-    crew = min(workers, len(jobs))
-    return spread(jobs, perform, workers=crew, may_start=ledger.may_start, began=progress.began)
+    sim = [job for job in jobs if job.order.world == "sim"]
+    real = [job for job in jobs if job.order.world == "real"]
+    real_jobs = 1 if any(job.order.options.shared for job in real) else limits.real_jobs
+    alone = len(jobs) <= 1 or (not sim and real_jobs == 1)
+    if limits.jobs == 1 or alone:
+        return _here([*sim, *real], ledger, progress)
+    lanes = [
+        Lane(pieces=real, workers=real_jobs, grace_s=_REAL_GRACE_S),
+        Lane(pieces=sim, workers=limits.jobs, gives_way=bool(real)),
+    ]
+    return spread(lanes, perform, may_start=ledger.may_start, began=progress.began)
 
 
 def perform(job: Job) -> Result:
@@ -179,14 +199,13 @@ class _Ledger:
         budget = self._limits.budget_s
         if not self._stop and budget is not None and time.monotonic() - self._began > budget:
             self._stop = f"time budget of {budget:g} s spent"
-        return not self._stop and not interrupts.asked()
+        return not self._stop and not self.interrupted and not interrupts.asked()
 
     def note(self, job: Job, result: Result) -> None:
         """Keep a result."""
         self._results[id(job)] = result
         if isinstance(result, RunResult):
-            if INTERRUPTED in result.doubts:
-                raise KeyboardInterrupt
+            self.interrupted |= INTERRUPTED in result.doubts
             if self._limits.fail_fast and result.verdict is not Verdict.PASS:
                 self._stop = f"stopped at the first run that did not pass ({job})"
 
@@ -214,13 +233,6 @@ def _here(
         except Exception as error:  # noqa: BLE001 - the same as in a worker: this job is ERROR, the others go on
             result = Broken(one_line(error))
         yield job, result
-
-
-def _settled(job: Job, outcome: Result | Broken | Interrupted) -> Result:
-    """Return what the job came to. Raises `KeyboardInterrupt` where that is nothing because of one."""
-    if isinstance(outcome, Interrupted):
-        raise KeyboardInterrupt
-    return _errored(job, outcome) if isinstance(outcome, Broken) else outcome
 
 
 def _errored(job: Job, broken: Broken) -> Result:

@@ -7,14 +7,11 @@ Nothing outlives its parent: a worker leaves when the parent ends it, and also, 
 the parent is killed. It is asked with SIGTERM, once in the way of `interrupts.py`, which a sim run answers within a
 moment; then in a way that gets work out of any loop or wait; then it is killed. Ctrl-C reaches a terminal's whole
 process group; workers ignore it, the parent decides. That holds from a worker's first moment: it is started with the
-signals held back, and hears of them once it knows what to do.
+signals held back, and hears of them once it knows what to do. (worker_process.py is the worker's side of all this.)
 """
 
 import multiprocessing
-import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,36 +21,37 @@ from multiprocessing.connection import Connection, wait
 from typing import Final, Generic, TypeVar, cast
 
 from harness import interrupts
-from harness.units import SECOND
+from harness.worker_process import HELD, LEAVE_S_MAX, Broken, Interrupted, one_line, serve
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_LEAVE_S_MAX: Final = 1.5 * interrupts.SAME_NS / SECOND
-"""How long a worker may take to leave before it is asked with more force: long enough for that to be a new request."""
+_NICE: Final = 10
+"""How far workers that give way step back: on Linux to a tenth of the weight of any other process (sched(7))."""
 
-_HELD: Final = (signal.SIGINT, signal.SIGTERM)
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A piece of work that gave no result, and why, in one line."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane(Generic[T]):
+    """Pieces of one kind, and the at most `workers` processes that do them, in order of their list, and nothing else.
 
-    reason: str
+    Processes that give way compute only while no other lane's have to: their pieces have no deadline. Once interrupted,
+    a piece has `grace_s` to end in good order and tell what it came to.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """A piece of work that was left because its process was asked to end."""
+    pieces: Sequence[T]
+    workers: int
+    gives_way: bool = False
+    grace_s: float = 0.0
 
 
 class _Worker(Generic[T, R]):
     """One process and the pipe to it."""
 
-    def __init__(self, work: Callable[[T], R]) -> None:
+    def __init__(self, work: Callable[[T], R], nice: int) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process = _CONTEXT.Process(target=serve, args=(theirs, work, nice), daemon=True)
         self._process.start()
         theirs.close()
         self.piece: T | None = None
@@ -83,10 +81,14 @@ class _Worker(Generic[T, R]):
     def alive(self) -> bool:
         return self._process.is_alive()
 
+    def interrupt(self) -> None:
+        """Have it end what it does; it can still tell what that came to."""
+        self._process.terminate()
+
     def ask_to_leave(self) -> None:
         """Have it leave: an idle worker sees the end of its pipe, a busy one gets SIGTERM. May be asked again."""
         if self.piece is not None:
-            self._process.terminate()
+            self.interrupt()
         self.connection.close()
 
     def left(self, within_s: float) -> bool:
@@ -100,7 +102,7 @@ class _Worker(Generic[T, R]):
         self._process.join()
 
     def _death(self) -> str:
-        if not self.left(_LEAVE_S_MAX):
+        if not self.left(LEAVE_S_MAX):
             self.kill()
         code = self._process.exitcode
         assert code is not None
@@ -108,48 +110,102 @@ class _Worker(Generic[T, R]):
         return f"its worker process (pid {self._process.pid}) {how}"
 
 
+class _Crew(Generic[T, R]):
+    """A lane's processes, started as they are needed, and its pieces that wait."""
+
+    def __init__(self, lane: Lane[T], work: Callable[[T], R]) -> None:
+        self.grace_s = lane.grace_s
+        self.workers: list[_Worker[T, R]] = []
+        self._work = work
+        self._nice = _NICE if lane.gives_way else 0
+        self._size = lane.workers
+        self._waiting = list(reversed(lane.pieces))
+
+    @property
+    def wants(self) -> bool:
+        """Could it do another piece now?"""
+        free = len(self.workers) < self._size or any(worker.piece is None for worker in self.workers)
+        return free and bool(self._waiting)
+
+    def next(self) -> T:
+        """Return the next piece that waits."""
+        return self._waiting.pop()
+
+    def idle(self) -> _Worker[T, R]:
+        """Return a worker that has nothing to do."""
+        for worker in list(self.workers):
+            if worker.piece is None and worker.alive:
+                return worker
+            if worker.piece is None:
+                self.workers.remove(worker)
+        with _signals_held():
+            self.workers.append(_Worker(self._work, self._nice))
+        return self.workers[-1]
+
+    def take(self, worker: _Worker[T, R]) -> tuple[T, R | Broken | Interrupted]:
+        """Return the piece that this worker did, and what came of it."""
+        done = cast("T", worker.piece)
+        outcome = worker.take()
+        if not worker.alive:
+            self.workers.remove(worker)
+        return done, outcome
+
+
 def spread(
-    pieces: Sequence[T],
+    lanes: Sequence[Lane[T]],
     work: Callable[[T], R],
     *,
-    workers: int,
     may_start: Callable[[], bool],
     began: Callable[[T], None],
 ) -> Generator[tuple[T, R | Broken | Interrupted], None, None]:
-    """Do the pieces in order of their list, each in one of at most `workers` processes; yield results as they come.
+    """Do the pieces of all lanes side by side, each in a process of its lane; yield results as they come.
 
     `may_start` is asked before each piece; once it says no, only what is under way is awaited. An interrupt, or closing
     the generator, ends every worker. `work` and the pieces must be picklable.
     """
-    waiting = list(reversed(pieces))
-    crew: list[_Worker[T, R]] = []
+    crews: list[_Crew[T, R]] = [_Crew(lane, work) for lane in lanes]
     try:
         while not interrupts.woken():
-            while waiting and _free(crew, workers) and may_start():
-                piece = waiting.pop()
-                began(piece)
-                if (broken := _idle(crew, work).give(piece)) is not None:
-                    yield piece, broken
-            busy = {worker.connection: worker for worker in crew if worker.piece is not None}
-            if not busy:
+            for crew in crews:
+                while crew.wants and may_start():
+                    piece = crew.next()
+                    began(piece)
+                    if (broken := crew.idle().give(piece)) is not None:
+                        yield piece, broken
+            if not _busy(crews):
                 return
-            for ready in wait([*busy, *interrupts.descriptors()]):
-                if isinstance(ready, int):
-                    continue
-                worker = busy[cast("Connection[T, R | Broken | Interrupted]", ready)]
-                done = cast("T", worker.piece)
-                outcome = worker.take()
-                if not worker.alive:
-                    crew.remove(worker)
-                yield done, outcome
+            yield from _ready(crews, None, *interrupts.descriptors())
+        yield from _last(crews)
     finally:
-        _disband(crew)
+        _disband([worker for crew in crews for worker in crew.workers])
 
 
-def one_line(error: BaseException) -> str:
-    """Return an error's type and text in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _busy(crews: Sequence[_Crew[T, R]]) -> dict[Connection, tuple[_Crew[T, R], _Worker[T, R]]]:
+    return {worker.connection: (crew, worker) for crew in crews for worker in crew.workers if worker.piece is not None}
+
+
+def _ready(
+    crews: Sequence[_Crew[T, R]], within_s: float | None, *descriptors: int
+) -> Iterator[tuple[T, R | Broken | Interrupted]]:
+    """Wait until a worker has something to tell, or a descriptor is readable; return what workers tell."""
+    busy = _busy(crews)
+    for ready in wait([*busy, *descriptors], within_s):
+        if not isinstance(ready, int):
+            crew, worker = busy[cast("Connection", ready)]
+            yield crew.take(worker)
+
+
+def _last(crews: Sequence[_Crew[T, R]]) -> Iterator[tuple[T, R | Broken | Interrupted]]:
+    """Have all that is under way end, and await, as long as their grace lasts, those pieces that have one."""
+    for _, worker in _busy(crews).values():
+        worker.interrupt()
+    began_s = time.monotonic()
+    while True:
+        left_s = {crew: began_s + crew.grace_s - time.monotonic() for crew in crews if crew.grace_s}
+        awaited = [crew for crew, seconds in left_s.items() if seconds > 0 and _busy([crew])]
+        if not awaited:
+            return
+        yield from _ready(awaited, min(left_s[crew] for crew in awaited))
 
 
 def _disband(crew: Sequence[_Worker[T, R]]) -> None:
@@ -158,86 +214,18 @@ def _disband(crew: Sequence[_Worker[T, R]]) -> None:
     for _ in range(2):
         for worker in left:
             worker.ask_to_leave()
-        until_s = time.monotonic() + _LEAVE_S_MAX
+        until_s = time.monotonic() + LEAVE_S_MAX
         left = [worker for worker in left if not worker.left(max(0.0, until_s - time.monotonic()))]
     for worker in left:
         worker.kill()
-
-
-def _free(crew: Sequence[_Worker[T, R]], workers: int) -> bool:
-    return len(crew) < workers or any(worker.piece is None for worker in crew)
-
-
-def _idle(crew: list[_Worker[T, R]], work: Callable[[T], R]) -> _Worker[T, R]:
-    for worker in list(crew):
-        if worker.piece is None and worker.alive:
-            return worker
-        if worker.piece is None:
-            crew.remove(worker)
-    with _signals_held():
-        crew.append(_Worker(work))
-    return crew[-1]
 
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Have interrupts wait, so that none meets a process half started; a process started meanwhile inherits that."""
     resource_tracker.ensure_running()  # else the first process would start it, and that lets the signals go
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve(connection: "Connection[object, object]", work: Callable[[object], object]) -> None:
-    """Be a worker, until the other end of the pipe is closed, or until asked to leave."""
-    try:
-        with interrupts.heeded(signal.SIGTERM):
-            _leave_with_parent()
-            while not interrupts.asked() and _serve_one(connection, work):
-                pass
-    except KeyboardInterrupt:  # asked again, while it did not listen
-        sys.exit(1)
-
-
-def _serve_one(connection: "Connection[object, object]", work: Callable[[object], object]) -> bool:
-    """Do one piece of work; return whether there is somebody who may want another."""
-    try:
-        piece = connection.recv()
-    except EOFError:
-        return False
-    try:
-        result = work(piece)
-    except KeyboardInterrupt:
-        result = Interrupted()
-    except Exception as error:  # noqa: BLE001 - it is the parent's to judge, in one line
-        result = Broken(one_line(error))
-    try:
-        connection.send(result)
-    except OSError:
-        return False
-    except Exception as error:  # noqa: BLE001 - pickling runs code of whatever the result is made of
-        connection.send(Broken(f"its result cannot be sent: {one_line(error)}"))
-    return True
-
-
-def _leave_with_parent() -> None:
-    """Leave once the parent has died, SIGKILL included: as if it had asked for it, with the same patience."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    pause = threading.Lock()
-    pause.acquire()
-
-    def watch(sentinel: int, kill: Callable[[int, int], None], end: Callable[[int], None]) -> None:
-        wait([sentinel])
-        for _ in range(2):
-            kill(own_pid, signal.SIGTERM)
-            pause.acquire(timeout=_LEAVE_S_MAX)
-        end(1)
-
-    own_pid = os.getpid()
-    real = (parent.sentinel, os.kill, os._exit)  # taken before a sim world puts its own in their place
-    threading.Thread(target=watch, args=real, daemon=True).start()

@@ -44,6 +44,11 @@ class Options:
         """The URL, if that is what was chosen."""
         return self.redis if self.redis is not None and "://" in self.redis else None
 
+    @property
+    def shared(self) -> bool:
+        """Is there a server that all runs would meet at, were there more than one at a time?"""
+        return self.redis_url is not None or self.toxiproxy is not None
+
     def left_out(self, world: WorldKind) -> tuple[str, ...]:
         """Return the faults, each with its mode, that cannot be done in that world with these choices."""
         if world == "sim":

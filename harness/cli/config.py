@@ -11,7 +11,8 @@ from harness.registry import DEFAULT_PACKAGES
 
 DEFAULT_OUT: Final = "reports/out"
 _KEYS: Final = ("scenarios", "targets", "out", "gate")
-_GATE_KEYS: Final = ("scenarios", "sim_seeds", "real_seeds", "hunt_seeds", "worlds")
+_GATE_NUMBERS: Final = ("sim_seeds", "real_seeds", "hunt_seeds", "real_jobs")
+_GATE_KEYS: Final = ("scenarios", *_GATE_NUMBERS, "worlds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def _read(path: Path) -> Config:
     out = table.get("out", DEFAULT_OUT)
     if not isinstance(out, str) or not out:
         raise UsageError(f"{path}: tool.harness.out is not the name of a folder")
-    for key in ("sim_seeds", "real_seeds", "hunt_seeds"):
+    for key in _GATE_NUMBERS:
         if key in gate and (not isinstance(gate[key], int) or isinstance(gate[key], bool) or gate[key] < 1):
             raise UsageError(f"{path}: tool.harness.gate.{key} is not a positive whole number")
     for key in ("scenarios", "worlds"):

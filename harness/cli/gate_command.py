@@ -38,7 +38,8 @@ def command(world: str | None, seeds: int | None, keyword: str | None, **rest: A
             resolve(path)
     options = world_options(rest, real_runs=len(scenarios) * policy.real_seeds if "real" in policy.worlds else 0)
     stable_interpreter()
-    return do(lambda folder: gate_jobs(scenarios, policy, folder, options), limits_of(rest), show_of(rest, config))
+    limits = limits_of(rest, config.gate.get("real_jobs", 1))
+    return do(lambda folder: gate_jobs(scenarios, policy, folder, options), limits, show_of(rest, config))
 
 
 def _policy(config: Config, world: str | None, seeds: int | None) -> GatePolicy:

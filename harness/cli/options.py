@@ -101,7 +101,7 @@ def limit_options(function: F) -> F:
             default=lambda: min(os.cpu_count() or 1, 8),
             show_default="one a core, at most 8",
             envvar="HARNESS_JOBS",
-            help="Worker processes for sim runs.",
+            help="Sim runs at once, with real ones beside them; 1: one run after another.",
         ),
     ):
         function = option(function)

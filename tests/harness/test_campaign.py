@@ -14,6 +14,7 @@ from harness.runner import Order
 from harness.scenario import Profile, during
 from harness.units import seconds
 from harness.verdict import INTERRUPTED, InvariantResult, Outcome, RunResult, Verdict
+from harness.worlds import Options
 
 
 class Log:
@@ -164,8 +165,8 @@ def test_a_job_that_raises_is_an_error_of_its_own(singles, scripted):
     assert broken.replay.startswith("harness run redis-outage --world sim --profile full --seed 2")
 
 
-def test_real_runs_come_after_all_sim_runs_in_this_process(order, scripted):
-    """Their timings mean something, so nothing runs beside them; results still come in order of the list."""
+def test_with_one_job_real_runs_come_after_all_sim_runs_in_this_process(order, scripted):
+    """Nothing runs beside another run; results still come in order of the list."""
     jobs = [Single(order=replace(order, world=world, seed=seed)) for seed, world in enumerate(["real", "sim"], 1)]
     ran = scripted({})
     done = conduct(jobs, Limits(), Log())
@@ -269,23 +270,86 @@ WORK = """
 """
 
 
+MEETING = """
+    import time
+    from pathlib import Path
+    from harness.verdict import RunResult, Verdict
+
+    def perform(job):
+        order = job.order
+        marks = Path(order.folder)
+        (marks / f"{order.world}{order.seed}").touch()
+        if not order.options.shared:  # none ends before the other real run and a sim run are under way
+            while not all((marks / name).exists() for name in ("sim1", "real1", "real2")):
+                time.sleep(0.01)
+        return RunResult(
+            scenario=order.scenario.name, title="", patch=1, priority="P0", world=order.world, profile="full",
+            seed=order.seed, target={}, verdict=Verdict.PASS,
+        )
+"""
+
+
 @pytest.fixture
-def portable(order, tmp_path, monkeypatch, make_scenario):
-    """Single runs whose scenario any process can import, done by a stand-in for the runner that dies of seed 3."""
-    name = f"campaign_work_{tmp_path.name.replace('-', '_')}"
-    (tmp_path / f"{name}.py").write_text(textwrap.dedent(WORK))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(campaign, "perform", __import__(name).perform)
-    profile = Profile(
-        hosts=(),
-        schedule=(during(seconds(1), seconds(1), process.kill("publisher")),),
-        settle_ns=0,
-        needs=make_scenario().profile("full").needs,
-    )
-    scenario = make_scenario(
-        profiles={"full": profile}, invariants=(no_acked_loss(id="EB1"),), dependencies=(), flawed=()
-    )
-    return [Single(order=replace(order, scenario=scenario, seed=seed)) for seed in range(1, 6)]
+def stand_in(order, tmp_path, monkeypatch, make_scenario):
+    """`stand_in(code)`: an order whose scenario any process can import, carried out by that code's `perform`."""
+
+    def install(code: str) -> Order:
+        name = f"campaign_work_{tmp_path.name.replace('-', '_')}"
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(campaign, "perform", __import__(name).perform)
+        profile = Profile(
+            hosts=(),
+            schedule=(during(seconds(1), seconds(1), process.kill("publisher")),),
+            settle_ns=0,
+            needs=make_scenario().profile("full").needs,
+        )
+        scenario = make_scenario(
+            profiles={"full": profile}, invariants=(no_acked_loss(id="EB1"),), dependencies=(), flawed=()
+        )
+        return replace(order, scenario=scenario)
+
+    return install
+
+
+@pytest.fixture
+def portable(stand_in):
+    """Single runs done by a stand-in for the runner that dies of seed 3."""
+    order = stand_in(WORK)
+    return [Single(order=replace(order, seed=seed)) for seed in range(1, 6)]
+
+
+def in_both_worlds(order: Order, **of_real: Any) -> list[Single]:
+    """Two real runs and a sim run."""
+    real = [Single(order=replace(order, world="real", seed=seed, **of_real)) for seed in (1, 2)]
+    return [*real, Single(order=order)]
+
+
+@pytest.mark.real
+def test_real_runs_are_made_beside_each_other_and_beside_sim_runs(stand_in):
+    """A campaign of runs that wait for each other comes to its end; its results are in order of the list."""
+    done = conduct(in_both_worlds(stand_in(MEETING)), Limits(jobs=2, real_jobs=2), Log())
+
+    assert [(one.world, one.verdict) for one in done.runs] == [
+        ("real", Verdict.PASS),
+        ("real", Verdict.PASS),
+        ("sim", Verdict.PASS),
+    ]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("choice", [Options(redis="redis://127.0.0.1:1"), Options(toxiproxy="http://127.0.0.1:1")])
+def test_real_runs_at_a_shared_server_are_made_one_at_a_time(stand_in, choice):
+    """Each empties the database that the other would be using; a proxy's server knows one set of proxies."""
+    log = Log()
+    conduct(in_both_worlds(stand_in(MEETING), options=choice), Limits(jobs=2, real_jobs=2), log)
+
+    assert [line for line in log.lines if "[real]" in line] == [
+        "began redis-outage [real] seed 1",
+        "ended redis-outage [real] seed 1",
+        "began redis-outage [real] seed 2",
+        "ended redis-outage [real] seed 2",
+    ]
 
 
 @pytest.mark.real

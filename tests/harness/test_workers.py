@@ -17,14 +17,15 @@ import psutil
 import pytest
 
 from harness import interrupts
-from harness.workers import Broken, one_line, spread
+from harness.worker_process import Broken, one_line
+from harness.workers import Lane, spread
 
 pytestmark = pytest.mark.real
 
 
 def do(pieces: list[Any], work: Callable[[Any], Any], workers: int = 2) -> dict[Any, Any]:
     """Spread the pieces without limits; `work` is something from the standard library, which a worker can import."""
-    return dict(spread(pieces, work, workers=workers, may_start=lambda: True, began=lambda _: None))
+    return dict(spread([Lane(pieces=pieces, workers=workers)], work, may_start=lambda: True, began=lambda _: None))
 
 
 def children() -> set[int]:
@@ -98,7 +99,11 @@ def test_a_result_that_cannot_be_sent_is_broken() -> None:
 def test_no_piece_is_begun_once_told_not_to() -> None:
     """`may_start` is asked before each piece; what is under way is still awaited."""
     begun: list[int] = []
-    results = dict(spread(range(1, 9), operator.neg, workers=2, may_start=lambda: len(begun) < 3, began=begun.append))
+    results = dict(
+        spread(
+            [Lane(pieces=range(1, 9), workers=2)], operator.neg, may_start=lambda: len(begun) < 3, began=begun.append
+        )
+    )
 
     assert begun == [1, 2, 3]
     assert results == {1: -1, 2: -2, 3: -3}
@@ -107,7 +112,7 @@ def test_no_piece_is_begun_once_told_not_to() -> None:
 def test_closing_early_ends_busy_workers() -> None:
     """Ctrl-C in the middle: workers in the middle of a piece are ended, none is left, and it does not take long."""
     before = children()
-    work = spread([0, 600, 600], time.sleep, workers=3, may_start=lambda: True, began=lambda _: None)
+    work = spread([Lane(pieces=[0, 600, 600], workers=3)], time.sleep, may_start=lambda: True, began=lambda _: None)
     with closing(work):
         assert next(work) == (0, None)
         assert len(children() - before) == 3
@@ -123,9 +128,8 @@ def test_an_interrupt_ends_the_wait_for_workers() -> None:
     sender = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGTERM))
     with interrupts.heeded(signal.SIGTERM):
         work = spread(
-            [600, 601],
+            [Lane(pieces=[600, 601], workers=2)],
             time.sleep,
-            workers=2,
             may_start=lambda: True,
             began=lambda piece: sender.start() if piece == 601 else None,
         )
@@ -133,6 +137,56 @@ def test_an_interrupt_ends_the_wait_for_workers() -> None:
         sender.join()
 
     assert children() <= before
+
+
+def test_lanes_have_processes_of_their_own() -> None:
+    """A lane whose only worker is busy holds up no other lane, and lends it no worker."""
+    lanes = [Lane(pieces=[600], workers=1), Lane(pieces=[0, 0.0], workers=1)]
+    with closing(spread(lanes, time.sleep, may_start=lambda: True, began=lambda _: None)) as work:
+        assert [next(work), next(work)] == [(0, None), (0.0, None)]
+
+
+def test_a_lane_that_gives_way_has_a_lower_priority() -> None:
+    """Its processes are nicer than we are; those of other lanes are as we are."""
+    lanes = [Lane(pieces=[0], workers=1, gives_way=True), Lane(pieces=[False], workers=1)]
+    nice = [found for _, found in spread(lanes, os.nice, may_start=lambda: True, began=lambda _: None)]
+
+    assert sorted(nice) == [os.nice(0), min(os.nice(0) + 10, 19)]
+
+
+INTERRUPTED = """
+    import os
+    import signal
+    import sys
+    from multiprocessing.connection import wait
+    from harness import interrupts
+    from harness.workers import Lane, spread
+
+    def work(grace):
+        if grace == "parent":
+            return
+        os.kill(os.getppid(), signal.SIGTERM)
+        wait(interrupts.descriptors())
+        return "in good order"
+
+    if __name__ == "__main__":
+        lanes = [Lane(pieces=["mine"], workers=1, grace_s=float(sys.argv[1])), Lane(pieces=["parent"], workers=1)]
+        with interrupts.heeded(signal.SIGTERM):
+            results = dict(spread(lanes, work, may_start=lambda: True, began=lambda _: None))
+        print(results.get("mine"))
+"""
+
+
+@pytest.mark.parametrize(("grace_s", "told"), [(60, "in good order"), (0, None)])
+def test_an_interrupted_piece_with_grace_tells_what_it_came_to(
+    tmp_path: Path, grace_s: float, told: str | None
+) -> None:
+    """A real run heals its faults and is judged as far as it came; without grace it is ended, and tells nothing."""
+    script = tmp_path / "interrupted.py"
+    script.write_text(textwrap.dedent(INTERRUPTED))
+    done = subprocess.run([sys.executable, str(script), str(grace_s)], capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == (f"{told}\n", "")
 
 
 def test_an_error_in_one_line() -> None:
@@ -148,7 +202,7 @@ PARENT = """
     from multiprocessing.connection import wait
     from pathlib import Path
     from harness import interrupts
-    from harness.workers import spread
+    from harness.workers import Lane, spread
 
     def work(mark):
         try:
@@ -165,7 +219,7 @@ PARENT = """
             Path(mark).unlink()
 
     if __name__ == "__main__":
-        for _ in spread(sys.argv[1:], work, workers=2, may_start=lambda: True, began=lambda _: None):
+        for _ in spread([Lane(pieces=sys.argv[1:], workers=2)], work, may_start=lambda: True, began=lambda _: None):
             raise AssertionError
 """
 
@@ -197,8 +251,8 @@ import operator, os, sys, time
 from pathlib import Path
 
 if __name__ == "__main__":
-    from harness.workers import spread
-    print(list(spread([1], operator.neg, workers=1, may_start=lambda: True, began=lambda _: None)))
+    from harness.workers import Lane, spread
+    print(list(spread([Lane(pieces=[1], workers=1)], operator.neg, may_start=lambda: True, began=lambda _: None)))
 else:
     Path("starting").write_text(str(os.getpid()))
     while not Path("go").exists():

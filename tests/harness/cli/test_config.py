@@ -33,13 +33,26 @@ def test_everything_can_be_set(tmp_path):
         scenarios = ["scenarios", "own.scenarios"]
         out = "build/chaos"
         targets = {event_bus = "own:make"}
-        gate = {scenarios = ["redis-outage"], sim_seeds = 5, real_seeds = 1, hunt_seeds = 3, worlds = ["sim"]}
+        [tool.harness.gate]
+        scenarios = ["redis-outage"]
+        sim_seeds = 5
+        real_seeds = 1
+        hunt_seeds = 3
+        real_jobs = 2
+        worlds = ["sim"]
     """
     assert load_config(write(tmp_path, text)) == Config(
         scenarios=("scenarios", "own.scenarios"),
         targets={"event_bus": "own:make"},
         out=Path("build/chaos"),
-        gate={"scenarios": ["redis-outage"], "sim_seeds": 5, "real_seeds": 1, "hunt_seeds": 3, "worlds": ["sim"]},
+        gate={
+            "scenarios": ["redis-outage"],
+            "sim_seeds": 5,
+            "real_seeds": 1,
+            "hunt_seeds": 3,
+            "real_jobs": 2,
+            "worlds": ["sim"],
+        },
     )
 
 
