@@ -39,6 +39,7 @@ class Address:
 
     _url: str = field(repr=False)
     _parsed: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    _unused: list[AbstractConnection] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse a URL that redis-py cannot read.
@@ -54,12 +55,19 @@ class Address:
         return found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}"
 
     def connection(self) -> AbstractConnection:
-        """Make an unconnected connection of the right kind; RESP2 and no client info save round trips."""
+        """Return an unconnected connection of the right kind; RESP2 and no client info save round trips."""
+        if self._unused:
+            return self._unused.pop()
         kwargs: dict[str, Any] = {key: value for key, value in self._parsed.items() if key not in _POOL_ONLY}
         kind = kwargs.pop("connection_class", Connection)
         kwargs.update(protocol=2, driver_info=None, socket_timeout=None, socket_connect_timeout=None)
         made: AbstractConnection = kind(**kwargs)
         return made
+
+    async def give_back(self, connection: AbstractConnection) -> None:
+        """Take a connection that could not be made, for the next attempt: to make the object is a third of one."""
+        await connection.disconnect(nowait=True)
+        self._unused.append(connection)
 
 
 class _Request:
@@ -106,7 +114,7 @@ class Link(asyncio.Protocol):
             if not _is_alive(connection):
                 raise ConnectionResetError("closed as soon as it was made")  # noqa: TRY301 - a failure like the others
         except (RedisError, OSError, TimeoutError) as error:
-            await connection.disconnect(nowait=True)
+            await address.give_back(connection)
             raise LinkError(f"cannot reach Redis at {address}: {type(error).__name__}") from error
         except BaseException:
             await connection.disconnect(nowait=True)

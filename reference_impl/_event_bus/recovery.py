@@ -87,11 +87,11 @@ class Recovery:
 
     async def _pause(self, seconds: float) -> None:
         """Wait so long, or until somebody needs an attempt."""
+        alarm = self._loop.call_later(seconds, self._wake.set)
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
         self._wake.clear()
 
     def _attempt_ended(self) -> None:
