@@ -56,6 +56,9 @@ class Engine:
         self.port = 0
         self._now_fixed_ns: int | None = None
         self._table = _command_table(self.bridge)
+        self._replayer = replayer = Session(self, 0, NoOutlet())
+        replayer.may_block = False
+        replayer.signed_in = True
 
     @property
     def command_names(self) -> list[str]:
@@ -127,16 +130,14 @@ class Engine:
             reply = self.error(problem.text)
         if self.keyspace.touched:
             self.keyspace.touched = False
-            effect = resolved_effect(argv, self.keyspace.now_ms, reply) if command.unstable else argv
+            effect = resolved_effect(argv, self.keyspace.now_ms, reply) if command.unstable else session.running
             self.state.record(now_ns, session.db.number, effect)
         return reply
 
     def replay(self, time_ns: int, database: int, argv: list[bytes]) -> None:
         """Run a logged effect again at its own time."""
         self._now_fixed_ns = time_ns
-        session = Session(self, 0, NoOutlet())
-        session.may_block = False
-        session.signed_in = True
+        session = self._replayer
         session.db = self.keyspace.dbs[database]
         self.execute(session, argv)
         self._now_fixed_ns = None

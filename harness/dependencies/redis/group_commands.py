@@ -13,6 +13,8 @@ from harness.dependencies.redis.stream_reads import ReadOptions, parse_range_sta
 from harness.dependencies.redis.streams import Stream
 
 _IN_READ: Final = " in XREADGROUP with GROUP option"
+_READS_KEPT: Final = 4
+"""As many as a client takes turns with: a consumer has one, the replay of a log one for each consumer."""
 
 
 def _no_group(key: bytes, group: bytes, where: str = "") -> ReplyError:
@@ -29,7 +31,10 @@ def require_group(db: KeyDatabase, key: bytes, name: bytes, where: str = "") -> 
 
 
 class GroupRead:
-    """One client's XREADGROUP, checked and parsed; kept, since a consumer sends the same request over and over."""
+    """One client's XREADGROUP, checked and parsed; kept, since a consumer sends the same request over and over.
+
+    So is its `argv`, for the log: what every repetition brings along itself would stay in memory with it.
+    """
 
     __slots__ = ("_members", "_structure", "after", "argv", "blocked", "db", "options", "session")
 
@@ -99,9 +104,13 @@ class GroupRead:
 
 def xreadgroup(session: Session, argv: list[bytes]) -> bytes:
     """XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key ... id ..."""
-    read = session.group_read
-    if read is None or read.argv != argv or read.db is not session.db:
-        read = session.group_read = GroupRead(session, argv)
+    for read in session.group_reads:
+        if read.argv == argv and read.db is session.db:
+            session.running = read.argv
+            break
+    else:
+        read = GroupRead(session, argv)
+        session.group_reads = [read, *session.group_reads[: _READS_KEPT - 1]]
     reply = read.attempt()
     if reply is not None:
         return reply

@@ -65,6 +65,7 @@ class Session:
     __slots__ = (
         "address",
         "alarm",
+        "alarm_at",
         "blocked",
         "channels",
         "client_id",
@@ -72,9 +73,10 @@ class Session:
         "created_ms",
         "db",
         "engine",
-        "group_read",
+        "group_reads",
         "library",
         "local_address",
+        "loop",
         "may_block",
         "name",
         "outlet",
@@ -107,8 +109,10 @@ class Session:
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
         self.blocked: Blocked | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None  # known once it has waited with a timeout
         self.alarm: asyncio.TimerHandle | None = None
-        self.group_read: GroupRead | None = None  # the last one
+        self.alarm_at = math.inf
+        self.group_reads: list[GroupRead] = []  # the last few
         self.may_block = True
         self.closing = False
         self.running: list[bytes] = []
@@ -152,9 +156,11 @@ class Session:
         """Wait for what may have been waited for before; 0 ns waits for ever."""
         blocked.deadline = math.inf
         if timeout_ns:
-            loop = asyncio.get_running_loop()
+            loop = self.loop
+            if loop is None:
+                loop = self.loop = asyncio.get_running_loop()
             blocked.deadline = deadline = loop.time() + timeout_ns / 1e9
-            if self.alarm is None or self.alarm.when() > deadline:
+            if self.alarm_at > deadline:
                 self._ring_at(loop, deadline)
         self.blocked = blocked.db.waiters[self] = blocked
 
@@ -167,13 +173,14 @@ class Session:
         if self.alarm is not None:
             self.alarm.cancel()
         self.alarm = loop.call_at(deadline, self._ring)
+        self.alarm_at = deadline
 
     def _ring(self) -> None:
-        alarm, self.alarm = self.alarm, None
+        rang_at, self.alarm, self.alarm_at = self.alarm_at, None, math.inf
         blocked = self.blocked
-        if alarm is None or blocked is None or blocked.deadline == math.inf:
+        if blocked is None or blocked.deadline == math.inf:
             return
-        if blocked.deadline <= alarm.when():
+        if blocked.deadline <= rang_at:
             self.time_out()
         else:
             self._ring_at(asyncio.get_running_loop(), blocked.deadline)
@@ -203,7 +210,7 @@ class Session:
         self.unblock()
         if self.alarm is not None:
             self.alarm.cancel()
-            self.alarm = None
+            self.alarm, self.alarm_at = None, math.inf
         self.unwatch()
         self.engine.pubsub.leave(self)
         self.engine.sessions.pop(self.client_id, None)
