@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 from harness.errors import BudgetError, DeadlockError
 from harness.units import SECOND
 from harness.world.sim.blocked import describe_tasks
-from harness.world.sim.handles import SimHandle, SimTimerHandle
+from harness.world.sim.handles import ready_handle, timer_handle
 from harness.world.sim.identity import SimFuture, SimTask
 from harness.world.sim.incarnation import HOST, Incarnation
 from harness.world.sim.schedule import Schedule
@@ -112,7 +112,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         """Like asyncio's."""
         if self._closed:
             self._check_closed()
-        handle = SimHandle(callback, args, self, context)
+        handle = ready_handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -130,10 +130,9 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
             when_ns = 1 << 62  # float("inf"): asyncio accepts it and never fires
         if when_ns / SECOND < when:
             when_ns += 1
-        handle = SimTimerHandle(when, callback, args, self, context)
+        handle = timer_handle(when, callback, args, self, context)
         self.sequence = sequence = self.sequence + 1
         heappush(self.heap, (max(self.now, when_ns), sequence, None, handle))
-        handle._scheduled = True
         return handle
 
     def call_later(  # type: ignore[override]
@@ -150,9 +149,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
         self, when_ns: int, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Like `call_at`, in exact nanoseconds."""
-        handle = SimTimerHandle(when_ns / SECOND, callback, args, self, context)
+        handle = timer_handle(when_ns / SECOND, callback, args, self, context)
         self.after_kernel(when_ns, None, handle)
-        handle._scheduled = True
         return handle
 
     def after_kernel(self, when_ns: int, act: Callable[[Any], None] | None, item: object) -> None:
@@ -169,7 +167,8 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
     def _run_once(self) -> None:  # noqa: C901, PLR0912, PLR0915 - the hottest loop there is, in one piece
         """Take turns until the loop is to stop. asyncio asks for one turn a call; here calls would cost most of it."""
         ready, heap, trace = self._ready, self.heap, self.trace
-        buffer, next_ready, turns_max = trace.buffer, ready.popleft, self.budget.turns_at_one_instant
+        buffer, rows, next_ready = trace.buffer, trace.rows, ready.popleft
+        time_max, turns_max = self.budget.time_ns, self.budget.turns_at_one_instant
         while True:
             if self.polled:  # see which of the sockets that were ready in the last turn still are, as `select` would
                 polled, self.polled = self.polled, []
@@ -182,7 +181,11 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                     self._raise_spinning()
                 now = self.now
             else:
-                now = self._next_time()
+                head = heap[0] if heap and self._timer_cancelled_count <= _CANCELLED_MIN else None
+                if head is None or (head[2] is None and head[3]._cancelled) or head[0] > time_max:
+                    now = self._next_time()
+                else:
+                    now = head[0]
                 if now > self.now:
                     self.now = now
                     self._turns = 0
@@ -206,25 +209,31 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
                 handle = next_ready()
                 if handle._cancelled:
                     continue
-                context = handle._context
-                host = context.get(HOST) or HOST.get()  # a context without a host: its work is the run's own
+                context, callback, args = handle._context, handle._callback, handle._args
+                owner = getattr(callback, "__self__", None)
+                if owner.__class__ is SimTask:
+                    host, step = owner.sim_host, owner.sim_step
+                else:
+                    host = context.get(HOST) or HOST.get()  # a context without a host: its work is the run's own
+                    step = host.plain_step
                 if host.parked is not None:
                     host.parked.append(handle)
                     continue
-                callback = handle._callback
-                owner = getattr(callback, "__self__", None)
-                buffer += STEP(host.code, owner.sim_number) if owner.__class__ is SimTask else host.plain_step
-                if trace.rows is not None:
+                buffer += step
+                if rows is not None:
                     trace.row(now, f"step {host.label} {_name_of(callback, owner)}")
                 self.steps += 1
                 try:
-                    context.run(callback, *handle._args)
+                    if not args:  # hardly any have more than one, and unpacking costs a list and a tuple
+                        context.run(callback)
+                    else:
+                        context.run(callback, *args)
                 except BaseException as error:  # noqa: BLE001 - asyncio reports whatever a callback raises
                     self._failed(host, callback, error)
                 if self.doomed:
                     self.doomed[:] = [doom for doom in self.doomed if not doom.stepped(host)]
             # From 3.12 on an error's traceback leads back to this frame: it may not lead on to the task that failed.
-            handle = context = callback = owner = None
+            handle = context = callback = args = owner = head = None
             if self.steps >= self._pause_at:
                 self._pause()
             if self._stopping:
@@ -299,8 +308,11 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
             task = super().create_task(coro, name=name, context=context)
         else:
             task = SimTask(coro, loop=self, name=name, context=context)
+        host = HOST.get() if context is None else context[HOST]
+        if task.__class__ is SimTask:
+            task.sim_host, task.sim_step = host, STEP(host.code, task.sim_number)
         tasks = self._tasks
-        tasks.append((task, HOST.get() if context is None else context[HOST]))
+        tasks.append((task, host))
         if len(tasks) > self._tasks_max:
             self.prune()
         return task

@@ -18,7 +18,10 @@ import platform
 import sys
 import weakref
 from collections.abc import Coroutine, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from harness.world.sim.incarnation import Incarnation
 
 T = TypeVar("T")
 
@@ -34,7 +37,11 @@ def reset() -> None:
 class SimTask(asyncio.Task[T]):
     """A task that hashes by its creation number in the run, and is named after it (asyncio numbers on for ever)."""
 
-    __slots__ = ("sim_number",)
+    __slots__ = ("sim_host", "sim_number", "sim_step")
+
+    sim_host: "Incarnation"
+    sim_step: bytes
+    """The trace of each of its steps. The loop sets both when the task is made: whose a task is never changes."""
 
     def __init__(
         self,

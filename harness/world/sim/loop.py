@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from harness.world.sim import escapes
 from harness.world.sim.clockwork import Budget, ClockworkLoop
 from harness.world.sim.frames import caller
-from harness.world.sim.handles import SimHandle
+from harness.world.sim.handles import ready_handle
 from harness.world.sim.schedule import Schedule
 from harness.world.sim.sockets import SimSocket
 from harness.world.sim.trace import Trace
@@ -56,7 +56,7 @@ class SimLoop(ClockworkLoop):
         sock = self._socket_of(fd)
         if sock.reader is not None:
             sock.reader.cancel()
-        sock.reader = handle = SimHandle(callback, args, self, None)
+        sock.reader = handle = ready_handle(callback, args, self, None)
         sock.poll_soon()
         return handle
 
@@ -72,7 +72,7 @@ class SimLoop(ClockworkLoop):
         sock = self._socket_of(fd)
         if sock.writer is not None:
             sock.writer.cancel()
-        sock.writer = handle = SimHandle(callback, args, self, None)
+        sock.writer = handle = ready_handle(callback, args, self, None)
         sock.poll_soon()
         return handle
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.tape import Tape
-from harness.world.sim.handles import SimHandle
+from harness.world.sim.handles import ready_handle
 from harness.world.sim.incarnation import HOST, Incarnation
 from harness.world.sim.run import run_sim
 from harness.world.sim.schedule import Schedule
@@ -51,7 +51,7 @@ class Batch:
             context = contextvars.Context()
             context.run(HOST.set, hosts[item.host])
             owner: Callable[..., object] = self.tasks[item.host, item.task].get_name if item.task else (lambda: None)
-            handle = SimHandle(owner, (), self.loop, context)
+            handle = ready_handle(owner, (), self.loop, context)
             self.handles.append(handle)
             self.item_of[id(handle)] = (index, item)
 
