@@ -5,13 +5,14 @@ the third would have overtaken the second. In MULTI/EXEC all are appended, or no
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from reference_impl._event_bus.encoding import EXEC, MULTI, Reply
 from reference_impl._event_bus.model import Event
 
 
-class Packed(NamedTuple):
+class Packed(msgspec.Struct, frozen=True):
     """Bytes to send, and how many replies they have."""
 
     data: bytes
@@ -28,6 +29,8 @@ def pack_batch(events: Sequence[Event], xadd: Callable[[Event], bytes]) -> Packe
 def refusal(replies: Sequence[Reply], events: int) -> str | None:
     """Return None if the replies confirm so many events, else what Redis said instead."""
     outcome = replies[-1]
+    if events == 1 and type(outcome) is bytes:  # nearly always, and then this is the quickest way to tell
+        return None
     ids = [outcome] if events == 1 else outcome
     if isinstance(ids, list) and len(ids) == events and all(isinstance(entry, bytes) for entry in ids):
         return None

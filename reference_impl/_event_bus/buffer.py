@@ -25,7 +25,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from reference_impl._event_bus.errors import BufferSupersededError, BufferUnavailableError
 from reference_impl._event_bus.model import Event, Overflow
@@ -73,7 +75,7 @@ class Opened:
     tail_run_id: str | None
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True):
     """What one commit did: `accepted` events from the front of the group are in, the ids in `dropped` were given up."""
 
     accepted: int
@@ -90,7 +92,7 @@ class Spill:
     run_id: str | None
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True):
     """One buffered event and its row id."""
 
     id: int
@@ -185,7 +187,7 @@ class Buffer:
             "SELECT id, event_id, event_type, payload, timestamp FROM event_buffer WHERE id > ? ORDER BY id LIMIT ?",
             (self._gone_up_to, limit),
         )
-        return [Row(row[0], Event(*row[1:])) for row in found]
+        return [Row(row[0], tuple.__new__(Event, row[1:])) for row in found]
 
     def confirm(self, last_id: int) -> int:
         """Delete the rows up to this id, which Redis has confirmed; return how many are left.

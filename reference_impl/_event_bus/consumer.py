@@ -21,6 +21,7 @@ have handled some of them, so order and once-only then hold per member, not acro
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from reference_impl._event_bus.backoff import Backoff
@@ -67,7 +68,7 @@ class Subscription:
         self._reach = reach
         self._make_watermarks = make_watermarks
         self._marks: Watermarks | None = None
-        self._recent: dict[str, None] = {}
+        self._recent: deque[str] = deque(maxlen=_RECENT_MAX)
         self._stopping = False
         self._link: Link | None = None
         self._reading = False
@@ -213,6 +214,7 @@ class Subscription:
     ) -> None:
         """Have the entries of one stream handled, one after the other."""
         begin, recent = self._handling.begin, self._recent
+        known = set(recent) if claimed else None
         for entry_id, fields in entries:
             if fields is None:  # trimmed away while it was pending
                 continue
@@ -224,7 +226,7 @@ class Subscription:
                 await self._give_up(link, stream, entry_id, fields, str(error))
                 continue
             # An entry taken over may be older than the mark and still be new to this group.
-            if event_id in recent if claimed else marks.is_duplicate(key, event_type):
+            if marks.is_duplicate(key, event_type) if known is None else event_id in known:
                 self._counters.duplicates_dropped += 1
                 continue
             unfinished = begin(event)
@@ -233,9 +235,9 @@ class Subscription:
                 if reason is not None:
                     await self._give_up(link, stream, entry_id, fields, reason)
             marks.handled(key, event_type)
-            recent[event_id] = None
-            if len(recent) > _RECENT_MAX:
-                del recent[next(iter(recent))]
+            recent.append(event_id)
+            if known is not None:
+                known.add(event_id)
 
     async def _give_up(self, link: Link, stream: str, entry_id: bytes, fields: Sequence[bytes], reason: str) -> None:
         """Put an entry into the dead-letter stream; it stays pending until that is confirmed."""

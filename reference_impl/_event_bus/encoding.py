@@ -48,7 +48,7 @@ def parse_event_id(event_id: str) -> EventKey:
 
     """
     producer, epoch, seq = event_id.rsplit(":", 2)
-    return EventKey(producer, int(epoch), int(seq))
+    return tuple.__new__(EventKey, (producer, int(epoch), int(seq)))  # as for `Event`
 
 
 def stream_of(event_type: str) -> str:

@@ -18,7 +18,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
+
+import msgspec
 
 from reference_impl._event_bus.batch import pack_batch, refusal
 from reference_impl._event_bus.buffer import Appended, BufferWorker, Spill
@@ -42,15 +43,12 @@ _OVERFLOW_LOG_INTERVAL = 1.0  # seconds; every single drop is in the counter and
 _FAIR_CHANCE = 0.02  # seconds that Redis always gets, however long the event has waited for its turn
 
 
-class Slot:
-    """An event in the lane and the caller that waits for its ack."""
+class Slot(msgspec.Struct, eq=False):
+    """An event in the lane and the caller that waits for its ack. A struct, as one is made for every publish."""
 
-    __slots__ = ("done", "event", "since")
-
-    def __init__(self, event: Event, done: "asyncio.Future[str]", since: float) -> None:
-        self.event = event
-        self.done = done
-        self.since = since
+    event: Event
+    done: "asyncio.Future[str]"
+    since: float
 
 
 class Lane:
@@ -110,9 +108,11 @@ class Lane:
         if self._closed:
             raise BusClosedError("the event bus is not open")
         self._seq += 1
-        event = Event(format_event_id(self._producer, self._epoch, self._seq), event_type, payload, time.time())
-        done: asyncio.Future[str] = self._loop.create_future()
-        self._waiting.append(Slot(event, done, self._loop.time()))
+        event_id = format_event_id(self._producer, self._epoch, self._seq)
+        event = tuple.__new__(Event, (event_id, event_type, payload, time.time()))
+        loop = self._loop
+        done: asyncio.Future[str] = loop.create_future()
+        self._waiting.append(Slot(event, done, loop.time()))
         if not self._busy:
             self.turn()
         return done
@@ -187,9 +187,8 @@ class Lane:
     # -- to Redis
 
     def _send(self) -> None:
-        batch = list(islice(self._waiting, self._options.batch))
-        for _ in batch:
-            self._waiting.popleft()
+        waiting = self._waiting
+        batch = [waiting.popleft() for _ in range(min(len(waiting), self._options.batch))]
         self._busy = True
         packed = pack_batch([slot.event for slot in batch], self._xadd)
         self.last_used = now = self._loop.time()
@@ -284,16 +283,18 @@ class Lane:
     def _after(self) -> None:
         """A group is done: go on with the next, let callers in, tell who waits for this moment."""
         self.turn()
-        free = self._options.max_waiting - len(self._waiting)
-        while self._admissions and free > 0:
-            place = self._admissions.popleft()
-            if not place.done():
-                place.set_result(None)
-                free -= 1
-        settled, self._settled = self._settled, []
-        for waiter in settled:
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._admissions:
+            free = self._waiting_max - len(self._waiting)
+            while self._admissions and free > 0:
+                place = self._admissions.popleft()
+                if not place.done():
+                    place.set_result(None)
+                    free -= 1
+        if self._settled:
+            settled, self._settled = self._settled, []
+            for waiter in settled:
+                if not waiter.done():
+                    waiter.set_result(None)
 
 
 def _fail(slot: Slot, error: BaseException) -> None:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import hiredis
+import msgspec
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.exceptions import RedisError
 
@@ -70,14 +71,13 @@ class Address:
         self._unused.append(connection)
 
 
-class _Request:
-    __slots__ = ("count", "deadline", "done", "replies")
+class _Request(msgspec.Struct, eq=False):
+    """What was asked: so many replies, until then. A struct, as one is made for every round trip."""
 
-    def __init__(self, count: int, deadline: float, done: OnReplies) -> None:
-        self.count = count
-        self.deadline = deadline
-        self.done = done
-        self.replies: list[Reply] = []
+    count: int
+    deadline: float
+    done: OnReplies
+    replies: list[Reply] = []
 
 
 class Link(asyncio.Protocol):

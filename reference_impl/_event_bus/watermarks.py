@@ -166,7 +166,8 @@ class Watermarks:
 
     def changed(self) -> Sequence[Mark]:
         """Return the marks raised since the last `saved`."""
-        return [Mark(self._group, *place, *self._marks[place]) for place in self._changed]
+        group, marks = self._group, self._marks
+        return [tuple.__new__(Mark, (group, *place, *marks[place])) for place in self._changed]
 
     def saved(self) -> None:
         """The changed marks are committed."""
