@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
+# Images of containers often forbid bytecode. Hundreds of processes start here, and each would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup gate test soak lint format bench clients client-table lock clean
 
