@@ -23,8 +23,9 @@ setup: .venv/installed
 gate: setup
 	$(BIN)/harness gate
 
+# Three workers on two cores: tests of the real world mostly wait, for processes and sockets.
 test: setup
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not benchmark"
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not benchmark"
 
 # Every search by properties, drawn anew and twenty times as long (tests/conftest.py); for a night.
 soak: setup
