@@ -120,7 +120,7 @@ class PolicyStore:
             announce=self._announce,
         )
         self._hinted = asyncio.Event()
-        self._subscription = Subscription(self._line, lambda: self._freshness.version, self._hinted.set)
+        self._subscription = Subscription(self._line, self._counters, self._hinted.set)
         self._updating = asyncio.Lock()
         self._flight: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
@@ -143,7 +143,6 @@ class PolicyStore:
         found = await self._keeper.load()
         if found is not None:
             self._freshness.loaded(*found)
-        self._subscription.start()
         with contextlib.suppress(PolicyUnreachableError):
             await self._refresh()
         self._polling = asyncio.get_running_loop().create_task(self._poll(), name="policy-store-polling")
@@ -268,7 +267,7 @@ class PolicyStore:
                 await self._refresh()
                 failures = 0
                 pause = self._options.poll * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, protects nothing
-                self._counters.resubscriptions += await self._subscription.compare()
+                await self._subscription.follow(self._freshness.version)
             except PolicyUnreachableError as error:
                 self._counters.unreachable += 1
                 if not failures:
@@ -285,9 +284,9 @@ class PolicyStore:
             await asyncio.sleep(random.uniform(0, _HINT_SPREAD))  # noqa: S311 - the same
 
     def _pause(self, failures: int) -> float:
-        """Return a pause with full jitter."""
+        """Return a pause with jitter: stores that lost Redis together do not come back together."""
         ceiling = min(self._options.retry_max, _RETRY_FIRST * 2.0 ** min(failures, 30))
-        return random.uniform(0, ceiling)  # noqa: S311 - the same
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - the same
 
     def _announce(self) -> None:
         view = self.get()

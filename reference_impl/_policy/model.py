@@ -15,7 +15,8 @@ class Options:
         poll: Mean pause between two questions whether there is a newer version; each is drawn from half to one and a
             half of it. Notifications only make it sooner.
         timeout: Of one conversation with Redis, connecting included.
-        retry_max: The longest pause after a conversation failed; pauses are drawn from 0 to a ceiling that doubles.
+        retry_max: The longest pause after a conversation failed; each is drawn from half to all of a ceiling that
+            doubles.
         update_timeout: How long an update is tried.
         save_every: How old a snapshot's word on the age may get; after a restart the age may be that much too high.
 
@@ -23,9 +24,9 @@ class Options:
 
     max_age: float = 600.0
     hard_limit: float = 900.0
-    poll: float = 1.5
+    poll: float = 2.0
     timeout: float = 0.8
-    retry_max: float = 1.5
+    retry_max: float = 2.0
     update_timeout: float = 3.0
     save_every: float = 15.0
     key: str = "policy"
@@ -53,7 +54,7 @@ class Counters:
     repairs: int = 0
     merges_with_loss: int = 0
     snapshot_failures: int = 0
-    resubscriptions: int = 0
+    subscriptions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +74,4 @@ class PolicyStats:
     repairs: int
     merges_with_loss: int
     snapshot_failures: int
-    resubscriptions: int
+    subscriptions: int
