@@ -80,6 +80,6 @@ SCENARIO = Scenario(
         flawed("no_hard_limit", "PS5"),
         flawed("snapshot_not_atomic", "PS5"),
         flawed("ages_by_wall_clock", "PS1", "PS5"),
-        flawed("forgets_versions_on_restart", "PS2"),
+        flawed("forgets_on_restart", "PS2"),
     ),
 )

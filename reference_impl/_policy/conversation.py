@@ -111,10 +111,9 @@ class Line:
             text = " ".join(str(error).split()) or type(error).__name__
             raise PolicyUnreachableError(f"Redis does not answer: {text}") from error
         finally:
-            if ended_well:
-                self._connection = connection
-            else:
+            if not ended_well:
                 await _drop(connection)
+            self._connection = connection  # it connects again when it is needed
 
     async def notes(self) -> AsyncGenerator[bytes, None]:
         """Yield what is published on the channel, and an empty note once subscribed; ends when the connection does."""

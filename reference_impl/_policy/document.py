@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +22,7 @@ from reference_impl._policy.profiles import PROFILES, Policy
 
 Value: TypeAlias = str | int
 SCHEMA: Final = 1
-RECENT_MAX: Final = 64
+RECENT_MAX: Final = 32
 """Updates kept. What Redis loses is about a second's worth (`appendfsync everysec`), or everything."""
 BYTES_MAX: Final = 1 << 20
 FIELDS_MAX: Final = 1_000
@@ -85,6 +86,7 @@ class Document:
         )
 
 
+@lru_cache(maxsize=4096)
 def bounds(name: str) -> tuple[int, int] | None:
     """Return the least and the greatest value of a figure; None if there is no such figure."""
     if name.startswith(_CAP) and _NAME.fullmatch(name.removeprefix(_CAP)):

@@ -122,7 +122,7 @@ class Exchange:
         for _ in range(_TRIES):
             found = await talk.watch()
             theirs = self._understood(found)
-            if theirs is not None and theirs.contains(update.writer, update.seq):
+            if theirs is not None and self._is_made(theirs, update):
                 document, found = await self._settle(talk, found)
                 assert document is not None
                 assert found is not None
@@ -132,13 +132,19 @@ class Exchange:
             if pending.expected is not None and version != pending.expected:
                 raise PolicyConflictError(pending.expected, version)
             check(document, update)
-            changed = apply(document, update, version + 1, at_ms=clock.wall_ms())
+            changed = apply(document, update, self._version_after(version), at_ms=clock.wall_ms())
             content = encode(changed)
             pending.sent = True  # until it is known that it was not executed
             if await self._write(talk, content, changed):
                 return changed, content
             pending.sent = False
         raise PolicyUnreachableError("others change the policy all the time")
+
+    def _is_made(self, theirs: Document, update: Update) -> bool:
+        return theirs.contains(update.writer, update.seq)
+
+    def _version_after(self, version: int) -> int:
+        return version + 1
 
     async def _write(self, talk: Talk, content: bytes, document: Document) -> bool:
         return await talk.write(content, str(document.version))

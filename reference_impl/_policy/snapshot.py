@@ -40,7 +40,8 @@ def encode(state: State, saved_at_ms: int) -> bytes:
         "boot": state.boot,
         "saved_at_ms": saved_at_ms,
     }
-    return json.dumps({"sha256": _digest(body), "state": body}, sort_keys=True).encode()
+    text = _canonical(body)
+    return b'{"sha256":"%b","state":%b}' % (_digest(text).encode(), text)
 
 
 def decode(content: bytes) -> State:
@@ -48,7 +49,7 @@ def decode(content: bytes) -> State:
     try:
         found = json.loads(content)
         body = found["state"]
-        whole = found["sha256"] == _digest(body)
+        whole = found["sha256"] == _digest(_canonical(body))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DocumentError("not a snapshot") from error
     if not whole:
@@ -98,6 +99,9 @@ def save(path: Path, content: bytes) -> None:
         os.close(directory)
 
 
-def _digest(body: Any) -> str:
-    text = json.dumps(body, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _canonical(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
