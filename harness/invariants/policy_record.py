@@ -5,10 +5,11 @@ risk of a trade and loss of a day in basis points, and leverage; version 0 means
 {max_age_ns, hard_limit_ns}, what the host's store was told to go by. Operations: `update` {sets, adds} with its
 `version`.
 
-The *true age* of what was read is computed from what happened to the reader and to Redis, not from what the store said:
-it is the time since the last moment at which the reader could have heard that this version is the newest, that is, at
-which Redis could be reached from its host, the host was alive, and no update with a higher version had been acked. It
-is never more than what any store could have known; a store that knows less says stale sooner. A host whose files were
+The *true age* of what was read is computed from what happened to the reader and to Redis, not from what the store
+said: it is the time since the last moment at which the reader could have heard that this version is the newest, that
+is, at which Redis could be reached from its host, the host was alive, and no update with a higher version had been
+acked. (A fault counts as having cut it off if the links, or the server's death, show that it did something.) It is
+never more than what any store could have known; a store that knows less says stale sooner. A host whose files were
 damaged, and that could not reach Redis since, knows nothing: the true age is unknown.
 """
 
@@ -17,14 +18,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from harness.history.events import HostChanged
 from harness.history.history import History
 from harness.history.query import (
+    FaultWindow,
     OperationRecord,
     Window,
     fault_windows,
     lifetimes,
+    link_counts,
     observations,
     operations,
+    toxic_counts,
 )
 from harness.invariants.exchange_record import merged
 from harness.invariants.findings import Moment
@@ -35,6 +40,8 @@ _GONE: Final[Mapping[str, frozenset[str]]] = {
 }
 """Faults of the server, and their modes, in which no reader gets an answer. A server that flaps gives some."""
 _CUT: Final = frozenset({"network.partition", "network.refuse", "network.half_open"})
+_TOXICS: Final = frozenset({"partition", "half_open"})
+_LOST: Final = ("held", "lost", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,16 @@ def dead_windows(history: History, host: str) -> list[Window]:
     return dead + [window for life in lives for window in life.frozen]
 
 
+def damages(history: History, host: str) -> list[Window]:
+    """Return the faults in which files of the host really were damaged."""
+    seen = [one.time_ns for one in observations(history, "damage") if one.actor == host]
+    return [
+        (window.start_ns, window.end_ns)
+        for window in fault_windows(history, "disk.damage")
+        if window.on == host and any(window.start_ns <= time_ns <= (window.end_ns or time_ns) for time_ns in seen)
+    ]
+
+
 def _read(history: History) -> PolicyRecord:
     reads = tuple(
         Read(
@@ -145,16 +162,41 @@ def _read(history: History) -> PolicyRecord:
 
 def _reader(history: History, host: str) -> _Reader:
     away = dead_windows(history, host)
-    damaged: list[Window] = []
     for window in fault_windows(history):
         span = (window.start_ns, window.end_ns)
-        if window.mode in _GONE.get(window.name, ()) or (window.name in _CUT and window.on.partition("->")[0] == host):
+        if _was_gone(history, window) or _was_cut_off(history, window, host):
             away.append(span)
-        if window.name == "disk.damage" and window.on == host:
-            damaged.append(span)
     told = [seen.value for seen in observations(history, "policy_ages") if seen.actor == host]
     ages = (int(told[-1]["max_age_ns"]), int(told[-1]["hard_limit_ns"])) if told else None
-    return _Reader(merged(away, history.end_ns), merged(damaged, history.end_ns), ages)
+    return _Reader(merged(away, history.end_ns), merged(damages(history, host), history.end_ns), ages)
+
+
+def _was_gone(history: History, window: FaultWindow) -> bool:
+    """Tell whether the server really answered nobody."""
+    if window.mode not in _GONE.get(window.name, ()):
+        return False
+    met = link_counts(history, window, window.on)
+    said = (*observations(history, "unanswered"), *observations(history, "refused_commands"))
+    died = (
+        isinstance(event, HostChanged) and event.actor == window.on and event.change == "killed"
+        for event in history.between(window.start_ns, window.end_ns)
+    )
+    until_ns = history.end_ns if window.end_ns is None else window.end_ns
+    return (
+        met.get("refused", 0) + met.get("reset", 0) > 0
+        or any(one.actor == window.on and window.start_ns <= one.time_ns <= until_ns for one in said)
+        or any(died)
+    )
+
+
+def _was_cut_off(history: History, window: FaultWindow, host: str) -> bool:
+    """Tell whether the host's link really was broken."""
+    by, _, dependency = window.on.partition("->")
+    if window.name not in _CUT or by != host:
+        return False
+    lost = toxic_counts(history, window, host, dependency, _TOXICS)
+    met = link_counts(history, window, dependency, of=host)
+    return any(lost.get(effect) for effect in _LOST) or met.get("refused", 0) + met.get("unreachable", 0) > 0
 
 
 def _last_outside(windows: Sequence[tuple[int, int]], time_ns: int) -> int:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.history.history import History
-from harness.history.query import fault_windows
 from harness.invariants.base import none_of
 from harness.invariants.findings import Moment, at, counted, finding
-from harness.invariants.policy_record import Read, read_policy
+from harness.invariants.policy_record import Read, damages, read_policy
 from harness.verdict import Finding, InvariantResult
 
 
@@ -31,7 +30,7 @@ class Monotonic:
         reads = read_policy(history).reads
         offences: list[_Back] = []
         for host in sorted({read.host for read in reads}):
-            forgets = [one.start_ns for one in fault_windows(history, "disk.damage") if one.on == host]
+            forgets = [start_ns for start_ns, _ in damages(history, host)]
             offences += _backward([read for read in reads if read.host == host], forgets)
         offences.sort(key=lambda one: one.read.time_ns)
         return none_of(

@@ -74,7 +74,7 @@ def _content(reply: Any) -> bytes | None:
 
 
 class Line:
-    """The way to Redis of one store: one connection, made when it is needed. `timeout` (s) is of a conversation."""
+    """The way to Redis of one store. Connections are made when they are needed; `timeout` (s) is of a conversation."""
 
     def __init__(self, url: str, *, key: str, channel: str, timeout: float) -> None:
         self._pool: Any = ConnectionPool.from_url(
@@ -89,18 +89,17 @@ class Line:
         self._key = key
         self._channel = channel
         self._timeout = timeout
-        self._connection: AbstractConnection | None = None
+        self._idle: list[AbstractConnection] = []
 
     @asynccontextmanager
     async def talk(self) -> AsyncIterator[Talk]:
-        """Hold a conversation; one at a time.
+        """Hold a conversation.
 
         Raises:
             PolicyUnreachableError: Redis is away, refuses, or did not answer in time.
 
         """
-        connection: AbstractConnection = self._connection or self._pool.make_connection()
-        self._connection = None
+        connection: AbstractConnection = self._idle.pop() if self._idle else self._pool.make_connection()
         ended_well = False
         try:
             async with asyncio.timeout(self._timeout):
@@ -113,7 +112,7 @@ class Line:
         finally:
             if not ended_well:
                 await _drop(connection)
-            self._connection = connection  # it connects again when it is needed
+            self._idle.append(connection)  # it connects again when it is needed
 
     async def notes(self) -> AsyncGenerator[bytes, None]:
         """Yield what is published on the channel, and an empty note once subscribed; ends when the connection does."""
@@ -132,10 +131,9 @@ class Line:
             await _drop(connection)
 
     async def close(self) -> None:
-        """End the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await _drop(connection)
+        """End every connection that is not in use."""
+        while self._idle:
+            await _drop(self._idle.pop())
 
 
 async def _drop(connection: AbstractConnection) -> None:
