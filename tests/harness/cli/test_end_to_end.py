@@ -175,3 +175,38 @@ def test_an_interrupt_ends_a_real_run_and_still_reports(project):
     (run,) = json.loads((folder / "real/latest/report.json").read_text())["runs"]
     assert (run["verdict"], run["errors"], run["doubts"][0]) == ("INCONCLUSIVE", [], "interrupted before it ended")
     assert (folder / "real/latest" / run["history"]).is_file()
+
+
+def test_an_interrupt_ends_real_runs_beside_each_other_and_reports_both(tmp_path):
+    """Each is in a process of its own, which has the time to heal, to stop what it started, and to tell."""
+    (tmp_path / "pyproject.toml").write_text("[tool.harness.gate]\nreal_jobs = 2\nreal_seeds = 2\n")
+    going = subprocess.Popen(
+        [HARNESS, "gate", "--world", "real", "-k", "binance-ban", "--out", "real", "-q"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    program = psutil.Process(going.pid)
+    while sum(map(serves_a_host, family := program.children(recursive=True))) < 2:
+        time.sleep(0.01)
+    going.send_signal(signal.SIGTERM)
+    out, err = going.communicate(timeout=60)
+
+    assert (going.returncode, "Traceback" in out + err) == (2, False)
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+    runs = json.loads((tmp_path / "real/latest/report.json").read_text())["runs"]
+    assert [(run["seed"], run["verdict"], run["doubts"][0]) for run in runs] == [
+        (1, "INCONCLUSIVE", "interrupted before it ended"),
+        (2, "INCONCLUSIVE", "interrupted before it ended"),
+    ]
+    assert all((tmp_path / "real/latest" / run["history"]).is_file() for run in runs)
+
+
+def serves_a_host(process: psutil.Process) -> bool:
+    """Is it a host of a real run? Such a run has begun, and there is something to stop."""
+    try:
+        return "harness.world.real.host_main" in process.cmdline()
+    except psutil.Error:  # gone meanwhile
+        return False
