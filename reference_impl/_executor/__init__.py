@@ -1,0 +1,1 @@
+"""How the executor of signals works: see `reference_impl.executor`."""

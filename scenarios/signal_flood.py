@@ -1,0 +1,91 @@
+"""Patch 3, the plan's own test: 500 signals in 10 s, and no more than two executions a second.
+
+While they come, the exchange is slow or silent, then refuses, the executor is killed, and trading is halted. Then it is
+quiet, and what waits is executed or goes stale.
+"""
+
+from harness.dependencies.binance import faults as binance
+from harness.faults import process
+from harness.invariants.needs import at_least, observed_at_least
+from harness.scenario import DependencySpec, Profile, Scenario, between, during
+from harness.units import ms, seconds
+from scenarios.signal_hosts import engine
+from scenarios.signal_invariants import PORTS, flawed, invariants
+
+SCENARIO = Scenario(
+    name="signal-flood",
+    title="500 signals in 10 s, for two executions a second",
+    patch=3,
+    priority="P0",
+    ports=PORTS,
+    dependencies=(DependencySpec(name="binance", kind="binance"),),
+    profiles={
+        "full": Profile(
+            hosts=(engine(count=500, per_s=50, exits=24, halt_after_ms=(8_300, 8_900), halt_ms=(1_000, 2_500)),),
+            schedule=(
+                during(
+                    between(seconds(1), ms(1_500)),
+                    ms(2_500),
+                    binance.latency("all", latency_ms=1_500, jitter_ms=1_000),
+                    binance.timeouts("before", share=1.0),
+                    binance.unavailable("B", "D", share=0.9),
+                    binance.resets("before", share=0.9),
+                ),
+                during(ms(4_200), ms(1_800), binance.rejects(-2019, -4164, -1111, share=1.0)),
+                during(between(ms(6_100), ms(7_400)), between(ms(100), ms(700)), process.kill("engine")),
+            ),
+            settle_ns=seconds(14),
+            needs=(
+                at_least(500, "offer"),
+                at_least(12, "execution"),
+                at_least(2, "execution", outcome="fail"),
+                observed_at_least(20, "disposed", where={"reason": "rejected"}),
+                observed_at_least(40, "disposed", where={"reason": "expired"}),
+                observed_at_least(40, "disposed", where={"reason": "superseded"}),
+                observed_at_least(20, "disposed", where={"reason": "dropped"}),
+                observed_at_least(4, "disposed", where={"reason": "executed", "exit": True}),
+                observed_at_least(1, "trading", where={"allowed": False}),
+            ),
+        ),
+        "short": Profile(
+            hosts=(engine(count=300, per_s=50, exits=30, halt_after_ms=(5_400, 5_800), halt_ms=(700, 1_000)),),
+            schedule=(
+                during(
+                    ms(1_000),
+                    ms(1_300),
+                    binance.latency("all", latency_ms=700, jitter_ms=500),
+                    binance.timeouts("before", share=1.0),
+                ),
+                during(ms(2_400), ms(1_400), binance.rejects(-2019, -4164, share=1.0)),
+                during(between(ms(4_100), ms(4_600)), ms(200), process.kill("engine")),
+            ),
+            settle_ns=seconds(6),
+            needs=(
+                at_least(300, "offer"),
+                at_least(6, "execution"),
+                at_least(1, "execution", outcome="fail"),
+                observed_at_least(10, "disposed", where={"reason": "rejected"}),
+                observed_at_least(20, "disposed", where={"reason": "expired"}),
+                observed_at_least(20, "disposed", where={"reason": "superseded"}),
+                observed_at_least(2, "disposed", where={"reason": "executed", "exit": True}),
+                observed_at_least(1, "trading", where={"allowed": False}),
+            ),
+            options={"binance": {"windows": "short"}},
+        ),
+    },
+    invariants=invariants(),
+    flawed=(
+        flawed("planned", "SF3", "SF4", "SF5"),
+        flawed("unbounded", "SF1"),
+        flawed("rate_limit_skipped_on_error", "SF2"),
+        flawed("forgets_rate_on_restart", "SF2"),
+        flawed("counts_by_the_clock", "SF2"),
+        flawed("counts_replacements_as_accepted", "SF3"),
+        flawed("first_come_first_served", "SF4"),
+        flawed("exits_wait_their_turn", "SF5"),
+        flawed("exits_yield_to_entries", "SF5"),
+        flawed("executes_after_ttl", "SF6"),
+        flawed("never_supersedes", "SF6"),
+        flawed("ignores_halt", "SF7"),
+    ),
+)
