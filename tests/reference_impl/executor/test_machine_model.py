@@ -12,7 +12,9 @@ from reference_impl._executor.signals import MalformedSignalError
 SECOND = 1_000_000_000
 SYMBOLS = ("A", "B", "C")
 SIZE, RATE, RUNNING, RESERVED = 4, 2, 4, 1
-TTLS_MS = (1, 250, 999, 1_000, 1_001, 2_500)
+TTLS_MS = (60_000, 10_000, 5_000, 2_500, 1_001, 1_000, 999, 250, 1)
+LONG = 12
+"""A life has so many offers at least before it ends, as otherwise hardly anything would happen in one."""
 
 
 @dataclass(frozen=True)
@@ -182,16 +184,19 @@ class ExecutorRules(RuleBasedStateMachine):
         if self.now < until < NEVER:
             self.now = until
 
+    @precondition(lambda self: not self.allowed or self.model.offers % 3 == 0)
     @rule()
     def halt_or_go_on(self) -> None:
         """Trading is forbidden, or allowed again: the ttl runs on."""
         self.allowed = not self.allowed
 
+    @precondition(lambda self: self.model.offers >= LONG)
     @rule()
     def restart(self) -> None:
         """A kill and a new life, whose executions still keep their distance from those of the last."""
         self.live()
 
+    @precondition(lambda self: self.model.offers >= LONG)
     @rule()
     def close(self) -> None:
         """A clean end, and a new life."""
