@@ -51,7 +51,7 @@ def judged(
         checked=checked,
         observed=len(found) if observed is None else observed,
         limit=limit,
-        unit=unit or f"{noun}s",
+        unit=unit or counted(0, noun).removeprefix("0 "),
         reason="" if found else reason,
         finding=explained,
     )

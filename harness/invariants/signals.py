@@ -138,12 +138,12 @@ def _lives(history: History) -> Iterator[Life]:
     for record in operations(history, "offer"):
         who = (record.actor, record.incarnation)
         offered = _offered(record)
-        mine = steps.setdefault(who, [])
+        mine, known = steps.setdefault(who, []), offers.setdefault(who, {})
         mine.append(Step(record.start_at, record.start_ns, "offering", offered.name, offered))
         if record.end_at is not None and record.end_ns is not None:
             mine.append(Step(record.end_at, record.end_ns, "offered", offered.name, offered))
         if not offered.flaw or offered.outcome == "ok":
-            offers.setdefault(who, {}).setdefault(offered.name, offered)
+            known.setdefault(offered.name, offered)
     for record in operations(history, "execution"):
         name = str(record.value["key"])
         mine = steps.setdefault((record.actor, record.incarnation), [])

@@ -187,3 +187,95 @@ def new_run():
 def run():
     """An empty run."""
     return Run()
+
+
+class SignalRun(Run):
+    """A run with a host `engine` that offers signals, and writes down its executor's counts as they should be."""
+
+    def __init__(self, world="sim"):
+        super().__init__()
+        self.events[0] = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "full", world, 7, {}, [])
+        self.incarnation = 1
+        self.counts = dict.fromkeys(
+            ("offered", "queued", "executed", "dropped", "expired", "superseded", "rejected", "closed"), 0
+        )
+        self.trading(0, allowed=True)
+
+    def offer(self, name, time, outcome="ok", *, ends=(), confidence=0.5, symbol=None, side="BUY", ttl=5, **fields):
+        """One offer, a symbol of its own unless told; `ends`: (id, reason, detail) announced before it returns."""
+        value = {"key": name, "id": name, "symbol": symbol or f"S-{name}", "side": side, "confidence": confidence}
+        value |= {"ttl_ns": seconds(ttl), "exit": False, "flaw": ""} | fields
+        op, self._op = self._op, self._op + 1
+        self.events.append(Invoke(seconds(time), "engine", self.incarnation, op, "offer", value))
+        for end in ends:
+            self.end_of(*end, time=time)
+        if outcome is None:
+            return self
+        kinds = {"ok": Ok, "fail": Fail, "info": Info}
+        payload = (
+            {} if outcome == "ok" else "bad_confidence: MalformedSignalError" if outcome == "fail" else "TypeError"
+        )
+        self.events.append(kinds[outcome](seconds(time), "engine", self.incarnation, op, payload))
+        self.counts["offered"] += 1
+        self.counts["queued"] += outcome == "ok"
+        return self
+
+    def end_of(self, name, reason, detail="", *, time):
+        """An announced end; of what waited, unless it was rejected or executed."""
+        value = {"id": name, "reason": reason, "detail": detail}
+        self.events.append(Observation(seconds(time), "engine", self.incarnation, "disposed", value))
+        if reason != "executed":
+            self.counts[reason] += 1
+            self.counts["queued"] -= reason != "rejected"
+        return self
+
+    def execute(self, name, start, end=None, outcome="ok"):
+        """One execution, announced when it ends."""
+        self.call("execution", start, end, outcome, {"key": name}, actor="engine", incarnation=self.incarnation)
+        self.counts["executed"] += 1
+        self.counts["queued"] -= 1
+        return self if end is None else self.end_of(name, "executed", outcome, time=end)
+
+    def counted(self, time, **wrong):
+        """A sample of the executor's own counts: true ones, but for these."""
+        value = self.counts | wrong
+        self.events.append(Observation(seconds(time), "engine", self.incarnation, "stats", value))
+        return self
+
+    def trading(self, time, *, allowed):
+        """Trading is halted, or allowed again."""
+        self.events.append(Observation(seconds(time), "engine", self.incarnation, "trading", {"allowed": allowed}))
+        return self
+
+    def closing(self, time):
+        """The executor is asked to close."""
+        self.events.append(Observation(seconds(time), "engine", self.incarnation, "closing", {}))
+        return self
+
+    def killed(self, time, again):
+        """The host is killed, and lives again later; its counts begin anew."""
+        if self.incarnation == 1:
+            self.host("engine", "started", 0)
+        self.host("engine", "killed", time, self.incarnation)
+        self.incarnation += 1
+        self.host("engine", "started", again, self.incarnation)
+        self.counts = dict.fromkeys(self.counts, 0)
+        return self.trading(again, allowed=True)
+
+    def finished(self, time):
+        """The host ends by itself."""
+        if self.incarnation == 1:
+            self.host("engine", "started", 0)
+        return self.host("engine", "finished", time, self.incarnation)
+
+
+@pytest.fixture
+def floor():
+    """An empty run with an executor of signals."""
+    return SignalRun()
+
+
+@pytest.fixture(scope="session")
+def new_floor():
+    """The builder itself."""
+    return SignalRun
