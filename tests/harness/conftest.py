@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from harness.history.history import History
 from harness.history.query import FaultWindow, observations, operations
 from harness.invariants.base import Invariant, result
 from harness.invariants.needs import at_least
+from harness.runner import Order
 from harness.scenario import DependencySpec, FlawedVariant, Profile, Scenario, during, plan
 from harness.tape import Stream, Tape
 from harness.units import seconds
@@ -149,3 +151,16 @@ def outage() -> type[Outage]:
 def answered() -> type[EveryPublishAnswered]:
     """The invariant of the scenario."""
     return EveryPublishAnswered
+
+
+@pytest.fixture
+def order(make_scenario: Callable[..., Scenario], tmp_path: Path) -> Order:
+    """An order for seed 1 in the sim world."""
+    return Order(
+        scenario=make_scenario(),
+        profile="full",
+        world="sim",
+        seed=1,
+        targets={"event_bus": "json:dumps"},
+        folder=tmp_path,
+    )

@@ -1,6 +1,5 @@
 """Campaigns: every job is accounted for, whatever happens to it; limits are obeyed; order is that of the list."""
 
-import textwrap
 from dataclasses import replace
 from typing import Any
 
@@ -8,28 +7,9 @@ import pytest
 
 from harness import campaign
 from harness.campaign import Hunt, Limits, Single, Twice, conduct
-from harness.faults import process
-from harness.invariants.delivery import no_acked_loss
 from harness.runner import Order
-from harness.scenario import Profile, during
-from harness.units import seconds
 from harness.verdict import INTERRUPTED, InvariantResult, Outcome, RunResult, Verdict
-from harness.worlds import Options
-
-
-class Log:
-    """Progress, written down."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def began(self, job: Any) -> None:
-        """Note the start."""
-        self.lines.append(f"began {job}")
-
-    def ended(self, job: Any, result: Any) -> None:
-        """Note the end."""
-        self.lines.append(f"ended {job}")
+from tests.harness.campaign_log import Log
 
 
 def result_of(order: Order, verdict: Verdict = Verdict.PASS, **fields: Any) -> RunResult:
@@ -49,19 +29,6 @@ def result_of(order: Order, verdict: Verdict = Verdict.PASS, **fields: Any) -> R
 
 def violated(*ids: str) -> tuple[InvariantResult, ...]:
     return tuple(InvariantResult(id=one, name="", statement="", verdict=Outcome.VIOLATED, checked=1) for one in ids)
-
-
-@pytest.fixture
-def order(make_scenario, tmp_path):
-    """An order for seed 1 in the sim world."""
-    return Order(
-        scenario=make_scenario(),
-        profile="full",
-        world="sim",
-        seed=1,
-        targets={"event_bus": "json:dumps"},
-        folder=tmp_path,
-    )
 
 
 @pytest.fixture
@@ -244,139 +211,3 @@ def test_the_same_seed_twice_must_be_the_same_run(order, monkeypatch, digests, c
     assert done.runs[0].errors[:1] == (
         () if verdict is Verdict.PASS else (f"not deterministic: seed 1 gave trace aa, then {digests[1]}",)
     )
-
-
-WORK = """
-    import os
-    import time
-    from pathlib import Path
-    from harness.campaign import Hunt, _flawed
-    from harness.verdict import RunResult, Verdict
-
-    def perform(job):
-        order = job.order
-        marks = Path(order.folder)
-        if order.seed == 3:
-            os._exit(9)
-        if order.seed == 1:  # the first to begin is the last to end
-            while len(list(marks.glob("*.done"))) < 3:
-                time.sleep(0.01)
-        (marks / f"{order.seed}.done").touch()
-        verdict = Verdict.FAIL if order.seed == 4 else Verdict.PASS
-        return RunResult(
-            scenario=order.scenario.name, title="", patch=1, priority="P0", world="sim", profile="full",
-            seed=order.seed, target={}, verdict=verdict,
-        )
-"""
-
-
-MEETING = """
-    import time
-    from pathlib import Path
-    from harness.verdict import RunResult, Verdict
-
-    def perform(job):
-        order = job.order
-        marks = Path(order.folder)
-        (marks / f"{order.world}{order.seed}").touch()
-        if not order.options.shared:  # none ends before the other real run and a sim run are under way
-            while not all((marks / name).exists() for name in ("sim1", "real1", "real2")):
-                time.sleep(0.01)
-        return RunResult(
-            scenario=order.scenario.name, title="", patch=1, priority="P0", world=order.world, profile="full",
-            seed=order.seed, target={}, verdict=Verdict.PASS,
-        )
-"""
-
-
-@pytest.fixture
-def stand_in(order, tmp_path, monkeypatch, make_scenario):
-    """`stand_in(code)`: an order whose scenario any process can import, carried out by that code's `perform`."""
-
-    def install(code: str) -> Order:
-        name = f"campaign_work_{tmp_path.name.replace('-', '_')}"
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(campaign, "perform", __import__(name).perform)
-        profile = Profile(
-            hosts=(),
-            schedule=(during(seconds(1), seconds(1), process.kill("publisher")),),
-            settle_ns=0,
-            needs=make_scenario().profile("full").needs,
-        )
-        scenario = make_scenario(
-            profiles={"full": profile}, invariants=(no_acked_loss(id="EB1"),), dependencies=(), flawed=()
-        )
-        return replace(order, scenario=scenario)
-
-    return install
-
-
-@pytest.fixture
-def portable(stand_in):
-    """Single runs done by a stand-in for the runner that dies of seed 3."""
-    order = stand_in(WORK)
-    return [Single(order=replace(order, seed=seed)) for seed in range(1, 6)]
-
-
-def in_both_worlds(order: Order, **of_real: Any) -> list[Single]:
-    """Two real runs and a sim run."""
-    real = [Single(order=replace(order, world="real", seed=seed, **of_real)) for seed in (1, 2)]
-    return [*real, Single(order=order)]
-
-
-@pytest.mark.real
-def test_real_runs_are_made_beside_each_other_and_beside_sim_runs(stand_in):
-    """A campaign of runs that wait for each other comes to its end; its results are in order of the list."""
-    done = conduct(in_both_worlds(stand_in(MEETING)), Limits(jobs=2, real_jobs=2), Log())
-
-    assert [(one.world, one.verdict) for one in done.runs] == [
-        ("real", Verdict.PASS),
-        ("real", Verdict.PASS),
-        ("sim", Verdict.PASS),
-    ]
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("choice", [Options(redis="redis://127.0.0.1:1"), Options(toxiproxy="http://127.0.0.1:1")])
-def test_real_runs_at_a_shared_server_are_made_one_at_a_time(stand_in, choice):
-    """Each empties the database that the other would be using; a proxy's server knows one set of proxies."""
-    log = Log()
-    conduct(in_both_worlds(stand_in(MEETING), options=choice), Limits(jobs=2, real_jobs=2), log)
-
-    assert [line for line in log.lines if "[real]" in line] == [
-        "began redis-outage [real] seed 1",
-        "ended redis-outage [real] seed 1",
-        "began redis-outage [real] seed 2",
-        "ended redis-outage [real] seed 2",
-    ]
-
-
-@pytest.mark.real
-def test_a_worker_that_dies_is_an_error_that_names_its_job(portable):
-    """No hang, no traceback, no lost campaign: seed 3 is ERROR, the others have their own results, in order."""
-    log = Log()
-    done = conduct(portable, Limits(jobs=2), log)
-
-    assert seeds(done) == [1, 2, 3, 4, 5]
-    assert [one.verdict for one in done.runs] == [
-        Verdict.PASS,
-        Verdict.PASS,
-        Verdict.ERROR,
-        Verdict.FAIL,
-        Verdict.PASS,
-    ]
-    (error,) = done.runs[2].errors
-    assert error.startswith("redis-outage [sim] seed 3: its worker process (pid ")
-    assert error.endswith(" exited with code 9")
-    assert log.lines.index("ended redis-outage [sim] seed 1") > log.lines.index("ended redis-outage [sim] seed 2")
-
-
-@pytest.mark.real
-def test_limits_hold_over_processes_as_well(portable):
-    """Fail-fast over two workers: nothing is begun after the broken job, what was under way is kept."""
-    done = conduct([portable[2], *portable[3:], *portable[:2]], Limits(jobs=2, fail_fast=True), Log())
-
-    assert seeds(done)[0] == 3
-    assert len(done.runs) + len(done.skipped) == 5
-    assert len(done.skipped) == 3
