@@ -91,7 +91,7 @@ def _failed_hosts(history: History) -> list[str]:
     return [
         f"host {event.actor} failed: {event.detail}"
         for event in history.events
-        if isinstance(event, HostChanged) and event.change == "failed"
+        if type(event) is HostChanged and event.change == "failed"
     ]
 
 
@@ -100,7 +100,7 @@ def _failed_inside(history: History) -> list[str]:
     return [
         f"{event.actor} failed inside, {event.value.get('what', 'no word of where')}: {event.value.get('error', '')}"
         for event in history.events
-        if isinstance(event, Observation) and event.name == "internal_error"
+        if type(event) is Observation and event.name == "internal_error"
     ]
 
 

@@ -230,8 +230,16 @@ def _pair_operations(events: Sequence[Event]) -> tuple[OperationRecord, ...]:
 def _operation(events: Sequence[Event], at: int, end_at: int | None) -> OperationRecord:
     start = events[at]
     end = None if end_at is None else events[end_at]
-    assert isinstance(start, Invoke)
-    outcome: OperationOutcome = "ok" if type(end) is Ok else "fail" if type(end) is Fail else "info"
+    assert type(start) is Invoke
+    outcome: OperationOutcome = "info"
+    result: Fields | None = None
+    error: str | None = None
+    if type(end) is Ok:
+        outcome, result = "ok", end.value
+    elif type(end) is Fail:
+        outcome, error = "fail", end.error
+    elif type(end) is Info:
+        error = end.error
     return OperationRecord(
         name=start.name,
         actor=start.actor,
@@ -243,8 +251,8 @@ def _operation(events: Sequence[Event], at: int, end_at: int | None) -> Operatio
         end_ns=None if end is None else end.time_ns,
         end_at=end_at,
         outcome=outcome,
-        result=end.value if isinstance(end, Ok) else None,
-        error=end.error if isinstance(end, Fail | Info) else None,
+        result=result,
+        error=error,
     )
 
 

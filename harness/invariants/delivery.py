@@ -34,9 +34,12 @@ class NoAckedLoss:
         for publish in flow.publishes.values():
             if publish.ack_at is None or flow.given_up(publish):
                 continue
-            checked += len(flow.owed_to(publish))
-            if missing_groups(flow, publish):
-                lost.append(publish)
+            groups = flow.owed_to(publish)
+            checked += len(groups)
+            for group in groups:
+                if publish.key not in flow.first.get(group, ()):
+                    lost.append(publish)
+                    break
         reason = "" if checked or flow.groups_of else "no consumer group was declared"
         judged = none_of(
             self,
@@ -119,6 +122,9 @@ def _what_is_wrong(flow: FlowRecord, delivery: Delivery) -> str:
         return "was never offered"
     if delivery.time_ns < publish.start_ns:
         return "came before it was offered"
+    first = publish.attempts[0]
+    if first.digest == delivery.digest and first.type == delivery.type:  # nearly always, and told at once
+        return ""
     if delivery.type not in publish.types:
         return f"came as type {delivery.type!r}"
     if not any(attempt.digest == delivery.digest for attempt in publish.attempts):

@@ -188,10 +188,12 @@ def _read(history: History, flow: Flow) -> FlowRecord:
 
 def _publishes(history: History, flow: Flow) -> dict[str, Publish]:
     publishes: dict[str, Publish] = {}
-    for record in operations(history, flow.publish):
-        attempt = _typed(record.value, Attempt, flow.publish)
+    records = operations(history, flow.publish)
+    attempts = _all_typed([record.value for record in records], Attempt, flow.publish)
+    acks = iter(_all_typed([record.result or {} for record in records if record.outcome == "ok"], _Acked, flow.publish))
+    for record, attempt in zip(records, attempts, strict=True):
         acked = record.outcome == "ok"
-        bus_id = _typed(record.result or {}, _Acked, flow.publish).id if acked else None
+        bus_id = next(acks).id if acked else None
         ids = () if bus_id is None else (bus_id,)
         ack_ns, ack_at = (record.end_ns, record.end_at) if acked else (None, None)
         before = publishes.get(attempt.key)
@@ -218,8 +220,9 @@ def _publishes(history: History, flow: Flow) -> dict[str, Publish]:
 
 def _deliveries(history: History, flow: Flow) -> tuple[Delivery, ...]:
     deliveries = []
-    for number, seen in enumerate(observations(history, flow.deliver)):
-        value = _typed(seen.value, _Delivered, flow.deliver)
+    every = observations(history, flow.deliver)
+    values = _all_typed([seen.value for seen in every], _Delivered, flow.deliver)
+    for number, (seen, value) in enumerate(zip(every, values, strict=True)):
         key = NO_KEY if value.key is None else value.key
         deliveries.append(
             Delivery(number, seen.time_ns, seen.actor, value.group, key, value.type, value.id, value.digest)
@@ -245,7 +248,12 @@ def _samples(history: History, flow: Flow) -> tuple[Sample, ...]:
 
 
 def _typed(value: Fields, kind: type[S], name: str) -> S:
+    return _all_typed([value], kind, name)[0]
+
+
+def _all_typed(values: Sequence[Fields], kind: type[S], name: str) -> list[S]:
+    """Check all values of one kind in one call: of tens of thousands, each call would cost more than its check."""
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(values, list[kind])  # type: ignore[valid-type] # it is a value to mypy
     except msgspec.ValidationError as error:
         raise HistoryError(f"a record of {name!r} is not what the flow's vocabulary says: {error}") from error
