@@ -244,8 +244,7 @@ class _RunSink:
         store = self._store
         if store is None:
             store = Store(self._path)
-            for event in self.events:
-                store.record(event)
+            store.record_all(self.events)
         store.close()
         self._store = None
 
