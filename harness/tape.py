@@ -11,7 +11,7 @@ Labels in use: `plan/...` (fault timing and modes), `schedule` (order of ready c
 
 import random
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,21 +22,20 @@ _FRACTION_STEPS = 1 << 32
 class Stream:
     """One label's draws, in order. `values` holds what was drawn so far, one unsigned 64-bit integer a draw."""
 
-    __slots__ = ("_edits", "_random", "label", "values")
+    __slots__ = ("_edits", "_random", "below", "label", "values")
+
+    below: Callable[[int], int]
+    """Draw an integer in `[0, limit)`; `limit` is at least 1 and at most 2**52."""
 
     def __init__(self, label: str, seed: int, edits: Mapping[int, int]) -> None:
         self.label = label
         self.values = array("Q")
         self._random = random.Random(f"{seed}/{label}").random  # noqa: S311 - dice, not secrets
         self._edits = edits
+        self.below = self._below if edits else _drawing(self._random, self.values.append)
 
-    def below(self, limit: int) -> int:
-        """Draw an integer in `[0, limit)`; `limit` is at least 1 and at most 2**52."""
-        value = int(self._random() * limit)
-        if self._edits:
-            value = self._edits.get(len(self.values), value) % limit
-        self.values.append(value)
-        return value
+    def _below(self, limit: int) -> int:
+        return self.given(int(self._random() * limit), limit)
 
     def given(self, value: int, limit: int) -> int:
         """Put a computed choice in `[0, limit)` on the tape, so that it can be edited like a drawn one."""
@@ -60,6 +59,17 @@ class Stream:
     def dice(self) -> random.Random:
         """Draw a seed and return dice of its own, for bulk use whose single throws need no editing."""
         return random.Random(f"{self.label}/{self.below(1 << 52)}")  # noqa: S311 - dice, not secrets
+
+
+def _drawing(throw: Callable[[], float], note: Callable[[int], None]) -> Callable[[int], int]:
+    """Return `Stream.below` without edits. A closure, as every segment and every batch of callbacks draws."""
+
+    def below(limit: int) -> int:
+        value = int(throw() * limit)
+        note(value)
+        return value
+
+    return below
 
 
 class Tape:

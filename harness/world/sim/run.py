@@ -101,7 +101,7 @@ def _run(world: SimWorld, director: Callable[[SimWorld], Awaitable[T]]) -> SimRu
             world.network.observer.flush()
             digest = world.trace.seal()
             simulated_ns, steps, segments = loop.now, loop.steps, world.network.segments
-            world.run_sink.sealed = True
+            world.run_sink.seal()
             _take_down(world)
     return SimRun(
         result=result,

@@ -1,6 +1,6 @@
 """Sinks of the sim world: an in-memory list, and the wrapper that ends with the run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.history.events import Event, Observation
 from harness.history.recorder import Sink
@@ -25,23 +25,29 @@ class RunSink:
     It also remembers them, for `Host.past`, which is asked for only when a host starts.
     """
 
-    __slots__ = ("_events", "_sink", "sealed")
+    __slots__ = ("_events", "_pass_on", "_remember")
 
     def __init__(self, sink: Sink) -> None:
-        self._sink = sink
         self._events: list[Event] = []
-        self.sealed = False
+        self._pass_on: Callable[[Event], None] = sink.record
+        self._remember: Callable[[Event], None] = self._events.append
 
     def record(self, event: Event) -> None:
         """Pass an event on."""
-        if self.sealed:
-            return
-        self._sink.record(event)
-        self._events.append(event)
+        self._pass_on(event)
+        self._remember(event)
+
+    def seal(self) -> None:
+        """Take nothing in any more."""
+        self._pass_on = self._remember = _forget
 
     def past(self, actor: str) -> Sequence[Event]:
         """Return what that actor recorded so far, without what the world observed in its name."""
         return tuple(event for event in self._events if event.actor == actor and not _is_of_world(event))
+
+
+def _forget(_: Event) -> None:
+    pass
 
 
 def _is_of_world(event: Event) -> bool:
