@@ -6,6 +6,7 @@ carries a key of the harness's own; a restarted publisher goes on after the high
 """
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -64,7 +65,12 @@ async def consume(host: Host) -> None:
 
 def digest(payload: Mapping[str, Any]) -> str:
     """Return what stands for a payload in the history: equal digests mean byte-equal canonical JSON."""
-    return hashlib.blake2b(_canonical(payload), digest_size=8).hexdigest()
+    return _digest(_canonical(payload))
+
+
+@functools.lru_cache(maxsize=1024)  # an event is met once as it is published, and again by each group
+def _digest(canonical: bytes) -> str:
+    return hashlib.blake2b(canonical, digest_size=8).hexdigest()
 
 
 def _open(host: Host) -> EventBus:

@@ -125,7 +125,7 @@ class RequestParser:
         if not self._strict:
             # hiredis takes simple strings for bulk strings, and makes room for as many arguments as are announced.
             seam = self._tail + data if held else data
-            if b"\r\n+" in seam or _HUGE_COUNT.search(seam) or not (held or data[:1] == b"*"):
+            if (b"+" in seam and b"\r\n+" in seam) or _HUGE_COUNT.search(seam) or not (held or data[:1] == b"*"):
                 self._strict = True
             elif self._read(data):
                 return
