@@ -145,7 +145,7 @@ class EventDrivenExecutor:
     @property
     def dropped_signals(self) -> int:
         """How many signals were given up because the queue was full."""
-        return self.machine.counts.dropped
+        return self.machine.counts["dropped"]
 
     def on_disposed(self, callback: Callable[[Disposal], None]) -> None:
         """Have `callback` told how each signal ended, as it happens. It must not wait; what it raises is logged."""
@@ -164,7 +164,7 @@ class EventDrivenExecutor:
             queued = self.machine.offer(signal, time.monotonic_ns())
         finally:
             self._announce()
-        if self._next_look() < self._looks_at:
+        if queued and self._next_look() < self._looks_at:
             self._changed.set()
         return queued
 
@@ -183,17 +183,12 @@ class EventDrivenExecutor:
 
     def stats(self) -> ExecutorStats:
         """Return the present figures."""
-        counts, outcomes = self.machine.counts, self.machine.counts.outcomes
+        machine, outcomes = self.machine, self.machine.outcomes
         return ExecutorStats(
-            offered=counts.offered,
-            queued=len(self.machine.queue),
-            executed=counts.executed,
-            dropped=counts.dropped,
-            expired=counts.expired,
-            superseded=counts.superseded,
-            rejected=counts.rejected,
-            closed=counts.closed,
-            running=self.machine.running,
+            offered=machine.offered,
+            queued=len(machine.queue),
+            **machine.counts,
+            running=machine.running,
             succeeded=outcomes["ok"],
             failed=outcomes["failed"],
             timed_out=outcomes["timed_out"],

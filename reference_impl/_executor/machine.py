@@ -16,8 +16,10 @@ at two a second. More of them than that cannot be faster without breaking the li
 
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import msgspec
 
 from reference_impl._executor.queue import Entry, SignalQueue
 from reference_impl._executor.signals import ID_MAX, Malformation, MalformedSignalError, Signal, parse
@@ -50,9 +52,8 @@ class Policy:
             raise ValueError("an executor needs to know the symbols that are traded")
 
 
-@dataclass(frozen=True, slots=True)
-class Disposal:
-    """How one signal ended.
+class Disposal(msgspec.Struct, frozen=True):
+    """How one signal ended. A struct, as nearly each offer of a flood makes one.
 
     `detail`: of `executed` its outcome, of `superseded` the id of what took its place, of `rejected` why. `signal` is
     None, and `id` perhaps empty, for what was rejected.
@@ -64,22 +65,12 @@ class Disposal:
     signal: Signal | None
 
 
-@dataclass(slots=True)
-class Counts:
-    """How many signals ended in each way since the start; `executed` counts from the beginning of an execution."""
-
-    offered: int = 0
-    executed: int = 0
-    dropped: int = 0
-    expired: int = 0
-    superseded: int = 0
-    rejected: int = 0
-    closed: int = 0
-    outcomes: dict[Outcome, int] = field(default_factory=lambda: {"ok": 0, "failed": 0, "timed_out": 0, "aborted": 0})
-
-
 class SignalMachine:
-    """Decides what is queued, given up and executed. Every `now` is monotonic nanoseconds, and never goes back."""
+    """Decides what is queued, given up and executed. Every `now` is monotonic nanoseconds, and never goes back.
+
+    `offered`, and how many `counts` ended in each way, are since the start; an execution counts from its beginning, and
+    in `outcomes` from its end.
+    """
 
     queue_type: type[SignalQueue] = SignalQueue
     window_type: type[SlidingWindow] = SlidingWindow
@@ -88,7 +79,9 @@ class SignalMachine:
         self.policy = policy
         self.queue = self.queue_type()
         self.window = self.window_type(policy.max_per_second, now)
-        self.counts = Counts()
+        self.offered = 0
+        self.counts: dict[Reason, int] = dict.fromkeys(get_args(Reason), 0)
+        self.outcomes: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
         self.disposals: list[Disposal] = []
         self.running = 0
         self._number = 0
@@ -98,12 +91,12 @@ class SignalMachine:
 
     def offer(self, raw: object, now: int) -> bool:
         """Take a signal in; return whether it is queued. Raises `MalformedSignalError`."""
-        self.counts.offered += 1
+        self.offered += 1
         self.shed(now)
         try:
             signal = self.admit(raw)
         except MalformedSignalError as error:
-            self.counts.rejected += 1
+            self.counts["rejected"] += 1
             self.disposals.append(Disposal(_name(raw), "rejected", error.reason, None))
             raise
         self._remember(signal.id)
@@ -154,14 +147,14 @@ class SignalMachine:
             return None
         self.queue.remove(entry)
         self.window.add(now)
-        self.counts.executed += 1
+        self.counts["executed"] += 1
         self.running += 1
         return entry.signal
 
     def ended(self, signal: Signal, outcome: Outcome) -> None:
         """An execution has ended; its place is free."""
         self.running -= 1
-        self.counts.outcomes[outcome] += 1
+        self.outcomes[outcome] += 1
         self.disposals.append(Disposal(signal.id, "executed", outcome, signal))
 
     def close(self) -> None:
@@ -183,7 +176,7 @@ class SignalMachine:
 
     def dispose(self, signal: Signal, reason: Reason, detail: str = "") -> None:
         """Count an end other than an execution, and have it announced."""
-        setattr(self.counts, reason, getattr(self.counts, reason) + 1)
+        self.counts[reason] += 1
         self.disposals.append(Disposal(signal.id, reason, detail, signal))
 
     def _full(self) -> bool:
@@ -214,7 +207,6 @@ def _name(raw: Any) -> str:
 
 __all__ = [
     "NEVER",
-    "Counts",
     "Disposal",
     "Malformation",
     "MalformedSignalError",

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
+import msgspec
+
 from reference_impl._executor.signals import Key, Signal
 
 _Ranked: TypeAlias = tuple[float, int, "Entry"]
@@ -19,16 +21,13 @@ _Ranked: TypeAlias = tuple[float, int, "Entry"]
 _SPARE: Final = 64
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """A signal in the queue. `number` grows with each offer; `deadline` is monotonic nanoseconds."""
 
-    __slots__ = ("deadline", "live", "number", "signal")
-
-    def __init__(self, signal: Signal, number: int, deadline: int) -> None:
-        self.signal = signal
-        self.number = number
-        self.deadline = deadline
-        self.live = True
+    signal: Signal
+    number: int
+    deadline: int
+    live: bool = True
 
 
 class _Heap:

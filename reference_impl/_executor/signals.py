@@ -5,9 +5,10 @@ with a reason, and the text of the refusal names the field but never repeats a v
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias, get_args
+
+import msgspec
 
 Side: TypeAlias = Literal["BUY", "SELL"]
 Key: TypeAlias = tuple[str, str]
@@ -34,8 +35,7 @@ TTL_MAX_S: Final = 3_600.0
 AMOUNT_MAX: Final = 10**15
 _SECOND: Final = 1_000_000_000
 _SIDES: Final = frozenset(get_args(Side))
-_REQUIRED: Final = ("id", "symbol", "side", "confidence", "ttl_s")
-_KNOWN: Final = frozenset({*_REQUIRED, "exit", "quantity", "price"})
+_KNOWN: Final = frozenset({"id", "symbol", "side", "confidence", "ttl_s", "exit", "quantity", "price"})
 
 
 class MalformedSignalError(ValueError):
@@ -46,9 +46,8 @@ class MalformedSignalError(ValueError):
         self.reason: Malformation = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One wish of the model to trade.
+class Signal(msgspec.Struct, frozen=True):
+    """One wish of the model to trade. A struct, as one is made for each offer of a flood.
 
     `confidence` is in [0, 1]; `ttl_ns` counts from the moment at which the signal was offered. `exit`: it lowers risk.
     `quantity` and `price` are the caller's, for its own execution.
@@ -71,12 +70,11 @@ class Signal:
 
 def parse(raw: object, symbols: Collection[str]) -> Signal:
     """Return the signal that `raw` is. Raises `MalformedSignalError` for all that is none."""
-    if not isinstance(raw, dict):
-        raise MalformedSignalError("not_a_mapping", f"a signal is a dict, not {_type(raw)}")
-    if not raw.keys() <= _KNOWN:
-        raise MalformedSignalError("unknown_field", f"a signal has no fields but {', '.join(sorted(_KNOWN))}")
+    if not isinstance(raw, dict) or not raw.keys() <= _KNOWN:
+        raise _no_signal(raw)
     try:
-        name, symbol, side, confidence, ttl_s = (raw[field] for field in _REQUIRED)
+        name, symbol, side = raw["id"], raw["symbol"], raw["side"]
+        confidence, ttl_s = raw["confidence"], raw["ttl_s"]
     except KeyError as error:
         raise MalformedSignalError("missing_field", f"a signal has a field {error.args[0]}") from None
     if not isinstance(name, str) or not 0 < len(name) <= ID_MAX:
@@ -92,16 +90,17 @@ def parse(raw: object, symbols: Collection[str]) -> Signal:
     leaving = raw.get("exit", False)
     if not isinstance(leaving, bool):
         raise MalformedSignalError("bad_exit", f"exit is true or false, not {_type(leaving)}")
-    return Signal(
-        name,
-        symbol,
-        "BUY" if side == "BUY" else "SELL",
-        float(confidence),
-        round(ttl_s * _SECOND),
-        leaving,
-        _amount(raw, "quantity"),
-        _amount(raw, "price"),
-    )
+    chosen: Side = "BUY" if side == "BUY" else "SELL"
+    if "quantity" not in raw and "price" not in raw:
+        return Signal(name, symbol, chosen, float(confidence), round(ttl_s * _SECOND), leaving)
+    amounts = _amount(raw, "quantity"), _amount(raw, "price")
+    return Signal(name, symbol, chosen, float(confidence), round(ttl_s * _SECOND), leaving, *amounts)
+
+
+def _no_signal(raw: object) -> MalformedSignalError:
+    if not isinstance(raw, dict):
+        return MalformedSignalError("not_a_mapping", f"a signal is a dict, not {_type(raw)}")
+    return MalformedSignalError("unknown_field", f"a signal has no fields but {', '.join(sorted(_KNOWN))}")
 
 
 def _is_number(value: object) -> bool:

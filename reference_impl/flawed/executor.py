@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
+
+import msgspec
 
 from reference_impl._executor.machine import NEVER, Outcome, SignalMachine
 from reference_impl._executor.queue import Entry, SignalQueue
@@ -48,7 +49,7 @@ class _NanWins(SignalMachine):
     def admit(self, raw: object) -> Signal:
         confidence = raw.get("confidence") if isinstance(raw, dict) else None
         if isinstance(raw, dict) and isinstance(confidence, float) and math.isnan(confidence):
-            return replace(parse({**raw, "confidence": 1.0}, self._symbols), confidence=math.inf)
+            return msgspec.structs.replace(parse({**raw, "confidence": 1.0}, self._symbols), confidence=math.inf)
         return super().admit(raw)
 
 

@@ -31,7 +31,7 @@ class Bench:
 
     def offer(self, name: str, confidence: float = 0.5, **fields: Any) -> bool:
         """Offer a signal; each has a symbol of its own unless told."""
-        number = self.machine.counts.offered % len(SYMBOLS)
+        number = self.machine.offered % len(SYMBOLS)
         return self.machine.offer(signal(name, confidence, **{"symbol": SYMBOLS[number]} | fields), self.ns)
 
     def take(self) -> str | None:

@@ -106,7 +106,7 @@ def test_replacements_that_nobody_hears_of(new_bench):
     """The same are queued, and nothing is counted."""
     bench = filled(new_bench, flawed._CountsReplacements)
     assert bench.offer("d", symbol="S0")
-    assert (bench.queued, bench.ended(), bench.machine.counts.superseded) == (["d", "b", "c"], [], 0)
+    assert (bench.queued, bench.ended(), bench.machine.counts["superseded"]) == (["d", "b", "c"], [], 0)
 
 
 def test_exits_that_are_not_let_through(new_bench):

@@ -217,9 +217,8 @@ class ExecutorRules(RuleBasedStateMachine):
         assert len(self.machine.queue) == len(self.model.waiting) <= SIZE
         self.same_ends()
         counts = self.machine.counts
-        ended = (counts.executed, counts.dropped, counts.expired, counts.superseded, counts.rejected, counts.closed)
-        assert counts.offered == self.model.offers == len(self.machine.queue) + sum(ended)
-        assert counts.executed == self.executed
+        assert self.machine.offered == self.model.offers == len(self.machine.queue) + sum(counts.values())
+        assert counts["executed"] == self.executed
 
     def same_ends(self) -> None:
         """Each end was announced once, with its reason."""
