@@ -204,17 +204,16 @@ class _Floor:
     def _sample(self) -> None:
         self._unsampled = False
         stats = self._executor.stats()
-        self._host.log.observe(
-            "stats",
-            offered=stats.offered,
-            queued=stats.queued,
-            executed=stats.executed,
-            dropped=self._executor.dropped_signals,
-            expired=stats.expired,
-            superseded=stats.superseded,
-            rejected=stats.rejected,
-            closed=stats.closed,
-        )
+        counts = {
+            "offered": stats.offered,
+            "executed": stats.executed,
+            "dropped": self._executor.dropped_signals,
+            "expired": stats.expired,
+            "superseded": stats.superseded,
+            "rejected": stats.rejected,
+            "closed": stats.closed,
+        }
+        self._host.log.observe("stats", queued=stats.queued, counts=counts)
 
     def _allow(self, allowed: bool) -> None:
         self._may_trade = allowed

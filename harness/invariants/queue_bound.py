@@ -55,7 +55,7 @@ class QueueBound:
             noun="overlong queue",
             observed=highest if checked else None,
             limit=self.most,
-            unit="signals",
+            unit="entries",
         )
 
 

@@ -154,7 +154,8 @@ class _Books:
 
     def _sampled(self, step: Step) -> Iterator[Offence]:
         self.checked += 1
-        said = {name: int(step.value[name]) for name in ("offered", "queued", *_ENDS)}
+        said = {"queued": int(step.value["queued"])}
+        said |= {name: int(step.value["counts"][name]) for name in ("offered", *_ENDS)}
         counted = {"queued": len(self.recount.live), **{name: self.counts[name] for name in _ENDS}}
         wrong = [
             f"{name} {said[name]:,}, by the recount {count:,}" for name, count in counted.items() if said[name] != count

@@ -6,7 +6,7 @@ A host records, from outside of the executor:
   why it must be refused, if it must; `id` is then not to be relied on. It fails with a typed error if it was refused.
 - operation `execution` {key}: the executor's call that executes the signal of that id, from its first step.
 - observation `disposed` {id, reason, detail}: the executor announced how a signal ended.
-- observation `stats` {offered, queued, ...}: its own counts, after every step.
+- observation `stats` {queued, counts}: its own figures after every step; `counts` of what was offered, by its end.
 - observation `trading` {allowed}: from here on `may_trade` says so. Observation `closing`: it is asked to close.
 
 The order is that of positions in the history, as many of these share an instant. A *life* is one incarnation of a host:

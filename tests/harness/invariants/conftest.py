@@ -238,7 +238,8 @@ class SignalRun(Run):
 
     def counted(self, time, **wrong):
         """A sample of the executor's own counts: true ones, but for these."""
-        value = self.counts | wrong
+        counts = self.counts | wrong
+        value = {"queued": counts.pop("queued"), "counts": counts}
         self.events.append(Observation(seconds(time), "engine", self.incarnation, "stats", value))
         return self
 
