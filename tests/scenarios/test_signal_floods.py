@@ -2,14 +2,17 @@
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from harness.history.events import Invoke, Observation
 from harness.history.query import observations, operations
 from harness.history.store import load
 from harness.registry import discover
-from harness.tape import Tape
+from harness.tape import Stream, Tape
 from harness.verdict import Verdict
+from scenarios import signal_hosts
 from scenarios.signal_mix import POISONS, Mix
 
 SCENARIOS = {name: scenario for name, scenario in discover().items() if "executor" in scenario.ports}
@@ -107,3 +110,52 @@ def test_the_mix_has_everything_in_it() -> None:
     assert 0.1 < sum(one["ttl_ns"] < 10**9 for one in good) / len(good) < 0.3
     assert len({one["confidence"] for one in good}) < len(good) / 2
     assert len({(one["symbol"], one["side"]) for one in good}) == 240
+
+
+class PastHost:
+    """As much of a host as a restart looks at."""
+
+    def __init__(self, *past: Invoke | Observation, now_ns: int = 0) -> None:
+        self.past = past
+        self.now_ns = lambda: now_ns
+        self.params = {"halt_after_ms": [1_000, 1_000], "halt_ms": [500, 500]}
+        self.seen: list[tuple[str, dict[str, int]]] = []
+        self.log = SimpleNamespace(observe=lambda name, **value: self.seen.append((name, value)))
+
+    def draws(self, label: str) -> Stream:
+        """The tape's."""
+        return Tape(1).stream(label)
+
+
+def offered(name: str, symbol: str, *, leaving: bool = True, flaw: str = "") -> Invoke:
+    """An offer of an earlier life."""
+    value = {"key": name, "id": name, "symbol": symbol, "side": "SELL", "exit": leaving, "flaw": flaw}
+    return Invoke(0, "engine", 1, int(name[1:]), "offer", value)
+
+
+def test_exits_that_did_not_end_are_wanted_again() -> None:
+    """The newest for each symbol and side; none that executed, or ended, nor entries and what was malformed."""
+    past = (
+        offered("s1", "A"),
+        offered("s2", "B"),
+        offered("s3", "C"),
+        offered("s4", "C"),
+        offered("s5", "D", leaving=False),
+        offered("s6", "E", flaw="no symbol"),
+        offered("s7", "F"),
+        Invoke(0, "engine", 1, 90, "execution", {"key": "s1"}),
+        Observation(0, "engine", 1, "disposed", {"id": "s2", "reason": "expired"}),
+        Observation(0, "engine", 1, "disposed", {"id": "s7", "reason": "rejected"}),
+    )
+    assert [value["id"] for value in signal_hosts._exits_left(PastHost(*past))] == ["s4", "s7"]
+
+
+def test_a_halt_is_drawn_once() -> None:
+    """The second life has the first one's."""
+    first = PastHost(now_ns=7)
+    drawn = signal_hosts._halt(first)
+    assert drawn == (7 + 10**9, 7 + 15 * 10**8)
+    [(name, value)] = first.seen
+    second = PastHost(Observation(0, "engine", 1, name, value), now_ns=99)
+    assert signal_hosts._halt(second) == drawn
+    assert second.seen == []
