@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from harness.crash_points import crash_points
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
+from harness.faults.process import freeze
 from harness.history.history import History
 from harness.history.query import observations, operations
 from harness.invariants.base import none_of
 from harness.invariants.needs import at_least
-from harness.scenario import Profile, Scenario
+from harness.scenario import Profile, Scenario, during
 from harness.units import seconds
 from harness.verdict import Finding, InvariantResult, Verdict
 from harness.world.base import Host, HostSpec
@@ -148,3 +149,24 @@ def test_an_operation_that_never_begins_is_no_proof(tmp_path: Path) -> None:
     """It is an error, not an empty list of crashes that all went well."""
     with pytest.raises(HarnessError, match="'sell'"):
         tried("Ledger", tmp_path, operation="sell")
+
+
+def test_only_what_is_asked_for_is_judged(tmp_path: Path) -> None:
+    """By id, and an id that is none is named with the nearest."""
+    ids = {"host": "keeper", "operation": "save", "after_ns": seconds(2), "folder": tmp_path}
+    first = next(crash_points(scenario("Ledger"), ids=["L1"], **ids))
+    assert [one.id for one in first.result.invariants] == ["L1"]
+    with pytest.raises(UsageError, match=r"'L2'.*'L1'"):
+        next(crash_points(scenario("Ledger"), ids=["L2"], **ids))
+
+
+def test_what_else_happens_happens_too(tmp_path: Path) -> None:
+    """Its evidence is judged with the rest."""
+    schedule = (during(seconds(1), seconds(1), freeze("keeper")),)
+    first = next(
+        crash_points(
+            scenario("Ledger"), host="keeper", operation="save", after_ns=seconds(3), schedule=schedule, folder=tmp_path
+        )
+    )
+    assert [fault.name for fault in first.result.faults] == ["process.kill_inside", "process.freeze"]
+    assert all(fault.bit for fault in first.result.faults)
