@@ -1,5 +1,6 @@
 """Ids of stream entries: two 64-bit numbers that clients write `ms-seq`, here one integer, `ms << 64 | seq`."""
 
+from functools import lru_cache
 from typing import Final
 
 from harness.dependencies.redis.resp import ReplyError
@@ -19,6 +20,7 @@ def format_id(entry_id: int) -> bytes:
     return b"%d-%d" % (entry_id >> SEQ_BITS, entry_id & SEQ_MAX)
 
 
+@lru_cache(maxsize=4096)  # what one group acknowledges, the next one will too
 def parse_id(text: bytes, seq_missing: int = 0) -> int:
     """Return the id that a client wrote, `ms` or `ms-seq`. Raises ReplyError."""
     ms, dash, seq = text.partition(b"-")

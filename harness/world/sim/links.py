@@ -26,7 +26,7 @@ class Link:
     """
 
     __slots__ = (
-        "_draws",
+        "_below",
         "_low_ns",
         "_span",
         "back",
@@ -53,7 +53,7 @@ class Link:
         self.held_bytes = 0
         self.lost_connects = 0
         self.host_link: HostLink | None = None
-        self._draws = draws
+        self._below = draws.below
         self._low_ns = LATENCY_MIN_NS
         self._span = LATENCY_MAX_NS - LATENCY_MIN_NS + 1
 
@@ -72,4 +72,4 @@ class Link:
         """Return the time in ns that a segment of `size` bytes takes, or `LOST`."""
         if self.cut:
             return LOST
-        return self._low_ns + self._draws.below(self._span)
+        return self._low_ns + self._below(self._span)

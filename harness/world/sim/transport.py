@@ -50,7 +50,14 @@ class SimTransport(_SocketTransport):  # type: ignore[misc] # not in the stubs, 
             self._read_ready_cb()
             return
         data = sock.received.popleft()  # never more than the window, which is what asyncio reads at once
-        sock.consumed(len(data))
+        size = len(data)
+        peer = sock.peer
+        if peer.writer is None:  # what `consumed` does, without the call
+            sock.received_bytes -= size
+            peer.unread -= size + sock.credit
+            sock.credit = 0
+        else:
+            sock.consumed(size)
         try:
             self._protocol.data_received(data)
         except (SystemExit, KeyboardInterrupt):
