@@ -19,6 +19,7 @@ SEGMENT: Final = struct.Struct("<cQQHHI").pack
 """Kind, time sent, time due, code of source, code of destination, length; the bytes follow."""
 
 _FLUSH_AT: Final = 1 << 16
+_DIGEST_CHARS: Final = 32
 
 
 class Trace:
@@ -32,7 +33,7 @@ class Trace:
         self.dropped_rows = 0
         self.sealed: str | None = None
         self._rows_max = rows_max
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = hashlib.sha256()  # processors have instructions for it: 1.8 GB/s, Python's blake2b 0.26
 
     def flush_if_full(self) -> None:
         """Hash what has gathered, if that is worth a call."""
@@ -63,7 +64,7 @@ class Trace:
         """Return the digest; nothing that happens later changes it."""
         if self.sealed is None:
             self.flush()
-            self.sealed = self._hash.hexdigest()
+            self.sealed = self._hash.hexdigest()[:_DIGEST_CHARS]
         return self.sealed
 
 
