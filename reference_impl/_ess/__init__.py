@@ -1,0 +1,1 @@
+"""The parts of the emergency stop; `reference_impl.ess` puts them together."""
