@@ -234,10 +234,10 @@ class PolicyStore:
             return
         self._state = "closed"
         async with self._updating:
-            await self._subscription.stop()
-            if self._polling is not None:
+            while self._polling is not None and not self._polling.done():  # again: see Subscription.stop
                 self._polling.cancel()
-                await asyncio.wait([self._polling])
+                await asyncio.wait([self._polling], timeout=0.1)
+            await self._subscription.stop()
             if self._flight is not None:
                 await asyncio.wait([self._flight])
             await self._line.close()

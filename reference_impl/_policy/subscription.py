@@ -41,10 +41,10 @@ class Subscription:
 
     async def stop(self) -> None:
         """Listen no more."""
-        task, self._task = self._task, None
-        if task is not None:
+        task = self._task
+        while task is not None and not task.done():  # again: what redis-py waits with can swallow a cancellation
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=0.1)
 
     async def _listen(self) -> None:
         self._announced = None
