@@ -278,6 +278,7 @@ def histories(session: Session) -> dict[str, History]:
     return made
 
 
+@functools.cache
 def sessions() -> dict[str, Session]:
     """The cases that every format must survive and tell apart."""
     return {

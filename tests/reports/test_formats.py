@@ -1,5 +1,6 @@
 """What every format owes: the finding, the replay command, determinism, and no harm from hostile text."""
 
+import functools
 import html
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import reports
 from harness.errors import UsageError
 from harness.verdict import Session
 from reports import terminal
+from reports.model import Report
 from tests.reports import hostile, synthetic
 
 FENCED = re.compile(r"^(`{3,})sh\n.*?\n\1$", re.MULTILINE | re.DOTALL)
@@ -18,9 +20,26 @@ FENCED = re.compile(r"^(`{3,})sh\n.*?\n\1$", re.MULTILINE | re.DOTALL)
 ALL = [*reports.FORMATS, "terminal", "plain"]
 
 
-def rendered(name: str, session: Session) -> str:
-    """Return the session in that format."""
-    report = reports.build(session, synthetic.histories(session))
+def built(session: Session) -> Report:
+    """Return the session's report."""
+    return reports.build(session, synthetic.histories(session))
+
+
+@functools.cache
+def of_case(case: str, time: int) -> Report:
+    """Return a case's report, the first or the second one. Kept for all formats: building takes most of the time."""
+    del time
+    return built(synthetic.sessions()[case])
+
+
+@functools.cache
+def of_hostile(text: str) -> Report:
+    """Return the report of a session full of that text. Kept for all formats."""
+    return built(hostile.session(text))
+
+
+def rendered(name: str, report: Report) -> str:
+    """Return the report in that format."""
     if name in reports.FORMATS:
         return reports.FORMATS[name].render(report)
     return terminal.render(report, plain=name == "plain", color=name == "terminal")
@@ -30,7 +49,7 @@ def rendered(name: str, session: Session) -> str:
 def test_finding_and_replay_are_in_every_format(name: str) -> None:
     """A reader of any one format learns what failed and how to see it again."""
     session = synthetic.sessions()["fail"]
-    text = rendered(name, session)
+    text = rendered(name, of_case("fail", 1))
     words = re.sub(r"\s+", " ", html.unescape(text))
     assert synthetic.SENTENCE in words
     assert session.runs[0].replay in words
@@ -40,16 +59,16 @@ def test_finding_and_replay_are_in_every_format(name: str) -> None:
 @pytest.mark.parametrize("case", synthetic.sessions())
 def test_every_case_renders_the_same_twice(name: str, case: str) -> None:
     """Whatever a session came to, every format shows it, and the same session gives the same bytes."""
-    first = rendered(name, synthetic.sessions()[case])
+    first = rendered(name, of_case(case, 1))
     assert first
-    assert first == rendered(name, synthetic.sessions()[case])
+    assert first == rendered(name, of_case(case, 2))
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("text", hostile.TEXTS, ids=hostile.name)
 def test_hostile_text_stays_text(name: str, text: str) -> None:
     """No control, bidi or null character of a payload survives; a megabyte is cut (JSON keeps it, escaped)."""
-    shown = rendered(name, hostile.session(text))
+    shown = rendered(name, of_hostile(text))
     shown.encode("utf-8")
     foreign = shown.replace("\x1b[", "") if name == "terminal" else shown
     forbidden = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -131,7 +150,7 @@ def test_a_renderer_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: 
 def test_markdown_tables_cannot_be_broken() -> None:
     """Every row of every table has as many cells as its head, whatever the names hold."""
     for text in hostile.TEXTS:
-        lines = FENCED.sub("", rendered("md", hostile.session(text))).splitlines()
+        lines = FENCED.sub("", rendered("md", of_hostile(text))).splitlines()
         columns = None
         for line in lines:
             if not line.startswith("|"):
