@@ -20,7 +20,7 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance"),),
     profiles={
         "full": Profile(
-            hosts=(engine(count=5_000, per_s=500, exits=3, halt_after_ms=(8_300, 8_900), halt_ms=(1_000, 2_500)),),
+            hosts=(engine(count=5_000, per_s=500, exits=3, halt_at=(4_000, 4_400), halt_ms=(1_000, 2_500)),),
             schedule=(
                 during(
                     between(seconds(1), ms(1_500)),
@@ -47,20 +47,20 @@ SCENARIO = Scenario(
             ),
         ),
         "short": Profile(
-            hosts=(engine(count=3_000, per_s=500, exits=3, halt_after_ms=(5_400, 5_800), halt_ms=(700, 1_000)),),
+            hosts=(engine(count=3_400, per_s=500, exits=3, halt_at=(2_650, 2_850), halt_ms=(700, 1_000)),),
             schedule=(
                 during(
-                    ms(1_000),
-                    ms(1_300),
+                    ms(500),
+                    ms(2_300),
                     binance.latency("all", latency_ms=700, jitter_ms=500),
                     binance.timeouts("before", share=1.0),
                 ),
-                during(ms(2_400), ms(1_400), binance.rejects(-2019, -4164, share=1.0)),
-                during(between(ms(4_100), ms(4_600)), ms(200), process.kill("engine")),
+                during(ms(2_900), ms(1_700), binance.rejects(-2019, -4164, share=1.0)),
+                during(between(ms(4_800), ms(5_200)), ms(200), process.kill("engine")),
             ),
-            settle_ns=seconds(6),
+            settle_ns=seconds(7),
             needs=(
-                at_least(3_000, "offer"),
+                at_least(3_400, "offer"),
                 at_least(6, "execution"),
                 at_least(1, "execution", outcome="fail"),
                 observed_at_least(100, "disposed", where={"reason": "rejected"}),

@@ -5,8 +5,7 @@ that an executor which stalls cannot slow down the load that shows it. Some turn
 instant, then a longer wait. When so many as wanted have been offered it is quiet.
 
 What executes a signal is the adapter behind the port `binance`, as the trader of the Binance scenarios drives it; an
-execution that did not trade raises, as the executor expects. Trading is halted for times that are drawn once, as an
-emergency stop does.
+execution that did not trade raises, as the executor expects. Trading is halted for a time, as by an emergency stop.
 
 Everything is recorded from outside: each offer and each execution as an operation, each announced end and each change
 of `may_trade` as an observation, and the executor's counts after every step. After a kill the flood goes on; exits that
@@ -15,10 +14,10 @@ the dead executor had not ended are offered again, as a system does that still w
 
 import asyncio
 from decimal import ROUND_UP, Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from harness.dependencies.binance.settings import API_KEY, API_SECRET
-from harness.history.events import Invoke, Observation
+from harness.history.events import Event, Invoke, Observation
 from harness.units import ms, per_second
 from harness.world.base import Host, HostSpec
 from scenarios.binance_desk import Desk
@@ -46,7 +45,7 @@ def engine(
     count: int,
     per_s: float,
     exits: int,
-    halt_after_ms: tuple[int, int],
+    halt_at: tuple[int, int],
     halt_ms: tuple[int, int],
     poison: int = 60,
     repeated: int = 30,
@@ -54,13 +53,14 @@ def engine(
 ) -> HostSpec:
     """Return a host that offers `count` signals, `per_s` a second; shares of `exits` and the like are per mille.
 
-    Trading is halted once, for a time in the range `halt_ms`, which begins in the range `halt_after_ms` of the flood.
+    Trading is halted once, for a time in the range `halt_ms`, when the signal comes whose number was drawn from
+    `halt_at`: so in mid-flood, however long a restart takes.
     """
     params = {
         "count": count,
         "gap_ns": per_second(per_s),
         "shares": {"poison": poison, "repeated": repeated, "exits": exits},
-        "halt_after_ms": list(halt_after_ms),
+        "halt_at": list(halt_at),
         "halt_ms": list(halt_ms),
     }
     return HostSpec(name=name, program=run, params=params)
@@ -75,7 +75,7 @@ async def run(host: Host) -> None:
     desk = Desk(host, adapter)
     floor = _Floor(desk)
     async with asyncio.TaskGroup() as group:
-        group.create_task(floor.halt())
+        floor.resume(group)
         group.create_task(floor.process())
         group.create_task(floor.flood(group))
         await host.stopping()
@@ -92,6 +92,7 @@ class _Floor:
         self._desk = desk
         self._host = host
         self._may_trade = True
+        self._halted = any(event.value["until_ns"] for event in host.past if _is(event, "trading"))
         self._offers: dict[str, dict[str, Any]] = {}
         self._unsampled = False
         self._executor: Executor = host.target("executor")(
@@ -105,6 +106,14 @@ class _Floor:
 
     # --- what is done to it ---
 
+    def resume(self, group: asyncio.TaskGroup) -> None:
+        """Say whether trading is allowed: a halt outlives the one who obeys it."""
+        until_ns = _halted_until(self._host)
+        if until_ns > self._host.now_ns():
+            group.create_task(self.halt(until_ns))
+        else:
+            self._allow(allowed=True, until_ns=0)
+
     async def flood(self, group: asyncio.TaskGroup) -> None:
         """Offer one turn after the other, each at its own time, until enough was offered."""
         host, params = self._host, self._host.params
@@ -112,6 +121,7 @@ class _Floor:
         for value in _exits_left(host):
             number = self._desk.past.number("s")
             group.create_task(self._offer(mix.offer(number, again(number, value))))
+        halt_at, halt_ns = _planned_halt(host)
         due_ns = host.now_ns()
         while True:
             turn = BURST if turns.below(_BURST_ONE_IN) == 0 else 1
@@ -123,18 +133,16 @@ class _Floor:
                 number = self._desk.past.number("s")
                 if number >= params["count"]:
                     return
+                if number >= halt_at and not self._halted:
+                    self._halted = True
+                    group.create_task(self.halt(due_ns + halt_ns))
                 group.create_task(self._offer(mix.next(number)))
 
-    async def halt(self) -> None:
-        """Forbid trading for the time that was drawn in the first life."""
-        host = self._host
-        start_ns, end_ns = _halt(host)
-        self._allow(not start_ns <= host.now_ns() < end_ns)
-        for at_ns, allowed in ((start_ns, False), (end_ns, True)):
-            if at_ns > host.now_ns():
-                if not await self._desk.pause(at_ns - host.now_ns()):
-                    return
-                self._allow(allowed)
+    async def halt(self, until_ns: int) -> None:
+        """Forbid trading until then, or until the end."""
+        self._allow(allowed=False, until_ns=until_ns)
+        if await self._desk.pause(max(1, until_ns - self._host.now_ns())):
+            self._allow(allowed=True, until_ns=0)
 
     async def process(self) -> None:
         """Let the executor work; that it ends by itself, or in an error, is recorded."""
@@ -215,22 +223,31 @@ class _Floor:
         }
         self._host.log.observe("stats", queued=stats.queued, counts=counts)
 
-    def _allow(self, allowed: bool) -> None:
+    def _allow(self, *, allowed: bool, until_ns: int) -> None:
         self._may_trade = allowed
-        self._host.log.observe("trading", allowed=allowed)
+        self._host.log.observe("trading", allowed=allowed, until_ns=until_ns)
         self._sample()  # what waits when trading is halted
 
 
-def _halt(host: Host) -> tuple[int, int]:
-    """Return from when until when trading is halted: as the first life drew it."""
+def _is(event: Event, name: str) -> TypeGuard[Observation]:
+    return isinstance(event, Observation) and event.name == name
+
+
+def _planned_halt(host: Host) -> tuple[int, int]:
+    """Return at which signal trading is halted, and for how long: as the first life drew it."""
     for event in host.past:
-        if isinstance(event, Observation) and event.name == "halt_planned":
-            return int(event.value["start_ns"]), int(event.value["end_ns"])
+        if _is(event, "halt_planned"):
+            return event.value["at"], event.value["length_ns"]
     draws, params = host.draws("halt"), host.params
-    start_ns = host.now_ns() + ms(draws.between(*params["halt_after_ms"]))
-    end_ns = start_ns + ms(draws.between(*params["halt_ms"]))
-    host.log.observe("halt_planned", start_ns=start_ns, end_ns=end_ns)
-    return start_ns, end_ns
+    at, length_ns = draws.between(*params["halt_at"]), ms(draws.between(*params["halt_ms"]))
+    host.log.observe("halt_planned", at=at, length_ns=length_ns)
+    return at, length_ns
+
+
+def _halted_until(host: Host) -> int:
+    """Return until when trading was halted when the last life ended; 0 if it was not."""
+    halts = [event.value["until_ns"] for event in host.past if _is(event, "trading")]
+    return int(halts[-1]) if halts else 0
 
 
 def _exits_left(host: Host) -> list[dict[str, Any]]:
@@ -242,6 +259,6 @@ def _exits_left(host: Host) -> list[dict[str, Any]]:
                 left[event.value["id"]] = event.value
         elif isinstance(event, Invoke) and event.name == "execution":
             left.pop(event.value["key"], None)
-        elif isinstance(event, Observation) and event.name == "disposed" and event.value["reason"] != "rejected":
+        elif _is(event, "disposed") and event.value["reason"] != "rejected":
             left.pop(event.value["id"], None)
     return list({(value["symbol"], value["side"]): value for value in left.values()}.values())

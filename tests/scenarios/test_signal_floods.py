@@ -2,7 +2,6 @@
 
 import importlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +9,7 @@ from harness.history.events import Invoke, Observation
 from harness.history.query import observations, operations
 from harness.history.store import load
 from harness.registry import discover
-from harness.tape import Stream, Tape
+from harness.tape import Tape
 from harness.verdict import Verdict
 from scenarios import signal_hosts
 from scenarios.signal_mix import POISONS, Mix
@@ -115,16 +114,14 @@ def test_the_mix_has_everything_in_it() -> None:
 class PastHost:
     """As much of a host as a restart looks at."""
 
-    def __init__(self, *past: Invoke | Observation, now_ns: int = 0) -> None:
+    def __init__(self, *past: Invoke | Observation) -> None:
         self.past = past
-        self.now_ns = lambda: now_ns
-        self.params = {"halt_after_ms": [1_000, 1_000], "halt_ms": [500, 500]}
-        self.seen: list[tuple[str, dict[str, int]]] = []
-        self.log = SimpleNamespace(observe=lambda name, **value: self.seen.append((name, value)))
 
-    def draws(self, label: str) -> Stream:
-        """The tape's."""
-        return Tape(1).stream(label)
+
+def test_a_halt_is_planned_once() -> None:
+    """The second life has the first one's plan."""
+    planned = Observation(0, "engine", 1, "halt_planned", {"at": 7, "length_ns": 9})
+    assert signal_hosts._planned_halt(PastHost(planned)) == (7, 9)
 
 
 def offered(name: str, symbol: str, *, leaving: bool = True, flaw: str = "") -> Invoke:
@@ -150,12 +147,8 @@ def test_exits_that_did_not_end_are_wanted_again() -> None:
     assert [value["id"] for value in signal_hosts._exits_left(PastHost(*past))] == ["s4", "s7"]
 
 
-def test_a_halt_is_drawn_once() -> None:
-    """The second life has the first one's."""
-    first = PastHost(now_ns=7)
-    drawn = signal_hosts._halt(first)
-    assert drawn == (7 + 10**9, 7 + 15 * 10**8)
-    [(name, value)] = first.seen
-    second = PastHost(Observation(0, "engine", 1, name, value), now_ns=99)
-    assert signal_hosts._halt(second) == drawn
-    assert second.seen == []
+@pytest.mark.parametrize(("halts", "until"), [((), 0), ((0,), 0), ((0, 9), 9), ((0, 9, 0), 0)])
+def test_a_halt_outlives_the_one_who_obeys_it(halts: tuple[int, ...], until: int) -> None:
+    """The last word of the life before."""
+    past = [Observation(0, "engine", 1, "trading", {"allowed": not one, "until_ns": one}) for one in halts]
+    assert signal_hosts._halted_until(PastHost(*past)) == until
