@@ -21,7 +21,7 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance"),),
     profiles={
         "full": Profile(
-            hosts=(engine(count=500, per_s=50, exits=24, halt_at=(400, 440), halt_ms=(1_000, 2_500)),),
+            hosts=(engine(count=500, per_s=50, exits=30, halt_at=(400, 440), halt_ms=(1_000, 2_500)),),
             schedule=(
                 during(
                     between(seconds(1), ms(1_500)),
@@ -42,8 +42,8 @@ SCENARIO = Scenario(
                 observed_at_least(20, "disposed", where={"reason": "rejected"}),
                 observed_at_least(40, "disposed", where={"reason": "expired"}),
                 observed_at_least(40, "disposed", where={"reason": "superseded"}),
-                observed_at_least(20, "disposed", where={"reason": "dropped"}),
-                observed_at_least(4, "disposed", where={"reason": "executed", "exit": True}),
+                observed_at_least(8, "disposed", where={"reason": "dropped"}),
+                observed_at_least(3, "disposed", where={"reason": "executed", "exit": True}),
                 observed_at_least(1, "trading", where={"allowed": False}),
             ),
         ),
@@ -67,7 +67,7 @@ SCENARIO = Scenario(
                 observed_at_least(10, "disposed", where={"reason": "rejected"}),
                 observed_at_least(20, "disposed", where={"reason": "expired"}),
                 observed_at_least(20, "disposed", where={"reason": "superseded"}),
-                observed_at_least(2, "disposed", where={"reason": "executed", "exit": True}),
+                observed_at_least(1, "disposed", where={"reason": "executed", "exit": True}),
                 observed_at_least(1, "trading", where={"allowed": False}),
             ),
             options={"binance": {"windows": "short"}},
