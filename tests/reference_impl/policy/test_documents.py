@@ -170,7 +170,7 @@ def test_the_same_version_with_another_content_gets_a_version_of_its_own() -> No
 
 
 class Stores(RuleBasedStateMachine):
-    """Two writers and a reader over a model of Redis that may lose its tail, or everything, once they all know it.
+    """Two writers and a reader over a model of Redis that may lose its tail, or everything.
 
     The model: every acked update is remembered by itself, as what it added, and what it set when. Redis is a list of
     the documents that it ever held.
@@ -186,6 +186,7 @@ class Stores(RuleBasedStateMachine):
         self.acked: list[tuple[str, int, int]] = []
         self.set_at: dict[str, int] = {}
         self.repaired = True
+        self.crashed = False
 
     def _redis(self) -> Document | None:
         return self.log[-1] if self.log else None
@@ -234,14 +235,23 @@ class Stores(RuleBasedStateMachine):
         """Everybody looks twice, as within five seconds of calm."""
         for name in self.NAMES * 2:
             self.refresh(name)
-        self.repaired = True
+        self.repaired, self.crashed = True, False
 
     @rule(tail=st.integers(1, 5), everything=st.booleans())
     def crash(self, tail: int, everything: bool) -> None:
-        """Redis loses its tail or everything; a second crash comes after the first one was repaired."""
-        if self.repaired:
+        """Redis loses its tail or everything, known to others or not; a second crash comes after a calm."""
+        if not self.crashed:
             self.log = [] if everything else self.log[:-tail]
-            self.repaired = False
+            self.repaired, self.crashed = False, True
+
+    @rule(shared=st.booleans())
+    def diverge(self, shared: bool) -> None:
+        """Redis loses an update that one writer alone knows of, and the other one writes before it is repaired."""
+        self.settle()
+        self.update(name="a", by=1, shared=shared, heard=True)
+        self.crash(tail=1, everything=False)
+        self.update(name="b", by=2, shared=shared, heard=True)
+        self.settle()
 
     @invariant()
     def after_calm_everybody_has_everything(self) -> None:
