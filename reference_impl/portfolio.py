@@ -270,16 +270,16 @@ class Portfolio:
 
     async def _take(self, entries: Sequence[Entry], seq: int) -> None:
         """Take entries that are in the journal up to `seq`."""
-        for symbol in sorted(self.accounts.take(entries)):
+        for symbol, base in sorted(self.accounts.take(entries).items()):
             try:
-                self.accounts.ledgers[symbol] = await asyncio.to_thread(self._renewed, symbol)
+                self.accounts.ledgers[symbol] = await asyncio.to_thread(self._renewed, symbol, base)
             except StorageError:
                 self._state = "failed"  # the journal is ahead of the figures now: only a new start can mend that
                 raise
         self.accounts.seq = seq
 
-    def _renewed(self, symbol: str) -> Ledger:
-        return self.accounts.renew(symbol, self.journal.trades(symbol))
+    def _renewed(self, symbol: str, base: int) -> Ledger:
+        return self.accounts.ledgers[symbol].renewed(base, self.journal.trades(symbol, base))
 
     async def _save(self) -> None:
         state = self.accounts.as_json(self.journal.identity)

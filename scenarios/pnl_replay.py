@@ -49,7 +49,7 @@ SCENARIO = Scenario(
             needs=(
                 at_least(200, "apply", outcome="ok"),
                 at_least(4, "reconcile", outcome="ok"),
-                observed_at_least(20, "fill"),
+                observed_at_least(12, "fill"),
             ),
         ),
         "short": Profile(

@@ -29,7 +29,7 @@ _AGAIN: Final = 3
 """Deliveries that a restarted feed brings again."""
 _RETRY_S: Final = 0.25
 _TRIES: Final = 60
-_SHUFFLED_BATCH: Final = 200
+_SHUFFLED_BATCHES: Final = 10
 
 
 def keeper(
@@ -172,8 +172,9 @@ async def _shuffled(host: Host, taken: list[Delivery]) -> None:
     book = Book(host, SHUFFLED, taken[-1].marks, taken[-1].rates)
     await book.open()
     await book.deliver(Delivery([], flows[::-1], {}, {}))
-    for start in range(0, len(fills), _SHUFFLED_BATCH):
-        await book.deliver(Delivery(fills[start : start + _SHUFFLED_BATCH], [], {}, {}))
+    size = 1 + len(fills) // _SHUFFLED_BATCHES
+    for start in range(0, len(fills), size):
+        await book.deliver(Delivery(fills[start : start + size], [], {}, {}))
     await book.close()
 
 

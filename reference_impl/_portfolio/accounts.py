@@ -28,8 +28,11 @@ class Accounts:
         self._quote = quote
         self._window = window
 
-    def take(self, entries: Iterable[Entry]) -> set[str]:
-        """Take new entries; return the symbols whose ledgers must be made anew, as a trade was older than the seal."""
+    def take(self, entries: Iterable[Entry]) -> dict[str, int]:
+        """Take new entries; return the symbols on which one was older than the seal.
+
+        Their ledgers must be renewed, with all trades that have a higher id than the one returned with the symbol.
+        """
         trades: dict[str, list[Trade]] = {}
         for entry in entries:
             if isinstance(entry, Fill):
@@ -37,16 +40,15 @@ class Accounts:
                 self.charge(entry)
             else:
                 _book(self.flows[entry.kind], entry.asset, entry.amount)
-        return {symbol for symbol, added in trades.items() if not self._ledger(symbol).add(added)}
+        return {
+            symbol: self._ledger(symbol).base(min(added)[0])
+            for symbol, added in trades.items()
+            if not self._ledger(symbol).add(added)
+        }
 
     def charge(self, fill: Fill) -> None:
         """Book the fee of a trade, in its own asset."""
         _book(self.fees, fill.fee_asset, fill.fee)
-
-    def renew(self, symbol: str, trades: Iterable[Trade]) -> Ledger:
-        """Return a symbol's ledger made of all its trades, in order."""
-        del symbol
-        return self.ledger_type.of(trades, self._window)
 
     def figures(self) -> Figures:
         """Return every figure."""

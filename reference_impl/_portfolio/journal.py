@@ -47,7 +47,7 @@ _READ: Final = "SELECT kind, symbol, id, time_ms, amount, price, fee, asset, seq
 _FIND: Final = _READ + "WHERE symbol = ? AND id = ? AND kind = ?"
 _SINCE: Final = _READ + "WHERE seq > ? ORDER BY seq LIMIT ?"
 _BETWEEN: Final = _READ + "WHERE symbol = ? AND kind = 'TRADE' AND id > ? AND id <= ? ORDER BY id"
-_TRADES: Final = "SELECT id, amount, price FROM entries WHERE symbol = ? AND kind = 'TRADE' ORDER BY id"
+_TRADES: Final = "SELECT id, amount, price FROM entries WHERE symbol = ? AND kind = 'TRADE' AND id > ? ORDER BY id"
 _NEWEST: Final = "SELECT COALESCE(MAX(id), -1) FROM entries WHERE symbol = ? AND kind = 'TRADE'"
 _VERIFIED: Final = (
     "INSERT INTO verified VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET trade_id = MAX(trade_id, excluded.trade_id)"
@@ -135,10 +135,10 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"the journal cannot be read: {error}") from error
 
-    def trades(self, symbol: str) -> Iterator[Trade]:
-        """Yield all trades of a symbol in the exchange's order."""
+    def trades(self, symbol: str, after_id: int) -> Iterator[Trade]:
+        """Yield the trades of a symbol with higher ids in the exchange's order."""
         try:
-            for trade_id, amount, price in self._opened().execute(_TRADES, (symbol,)):
+            for trade_id, amount, price in self._opened().execute(_TRADES, (symbol, after_id)):
                 yield trade_id, Decimal(amount), Decimal(price)
         except (sqlite3.Error, OSError) as error:
             raise StorageError(f"the journal cannot be read: {error}") from error

@@ -1,41 +1,56 @@
 """The trades of one symbol in the exchange's order, whatever order they arrive in. Pure.
 
 On one symbol the exchange numbers trades as it makes them (`fromId` pages by that), so that the order of ids is the
-order of time, and needs no clock. Trades that arrive in order cost the same whatever went before. The newest `window`
-to `2 * window` of them are kept beside the book that was closed before them: a late trade among these is put in its
-place, and they are taken again. One that is older than the seal needs the journal: `Ledger.add` says so, and a ledger
-is made anew of all trades of the symbol, which is as exact and takes a second for 100,000.
+order of time, and needs no clock. Trades that arrive in order cost the same whatever went before. The newest `size` to
+`2 * size` of them are kept beside the book that was sealed before them: a late trade among these is put in its place,
+and they are taken again. For one that is older than the seal the trades since then must be read from the journal
+(`add` says so, `renewed` takes them), beginning at a checkpoint: books of earlier seals, the older the fewer, so that
+being late costs about as much as it is late. Checkpoints are not in snapshots: the first trade that is very late after
+a new start has all trades of its symbol read, a second for about 100,000.
 """
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from reference_impl._portfolio.book import Book
 
 Trade: TypeAlias = tuple[int, Decimal, Decimal]
 """Trade id, signed amount, price."""
 _CHUNK: Final = 1_000
+_LOTS_MAX: Final = 10_000
+"""A book of more lots is no checkpoint: memory is worth more than the time that it would save."""
+
+
+class Checkpoint(NamedTuple):
+    """The book at a seal: the seal's number, the last trade id before it, the book, which nobody changes."""
+
+    seal: int
+    last_id: int
+    book: Book
 
 
 class Ledger:
     """One symbol: `head` is the book after all trades, `sealed` the one before those in `window`."""
 
-    __slots__ = ("_size", "head", "sealed", "sealed_id", "window")
+    __slots__ = ("_checkpoints", "_seals", "_size", "head", "sealed", "sealed_id", "window")
 
     book_type: type[Book] = Book
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, checkpoints: Sequence[Checkpoint] = ()) -> None:
         self._size = size
-        self.sealed = self.book_type()
-        self.sealed_id = -1
-        self.head = self.book_type()
+        self._checkpoints = list(checkpoints)
+        self._seals, self.sealed_id, sealed = checkpoints[-1] if checkpoints else Checkpoint(0, -1, self.book_type())
+        self.sealed, self.head = sealed.copy(), sealed.copy()
         self.window: list[Trade] = []
 
-    @classmethod
-    def of(cls, trades: Iterable[Trade], size: int) -> Self:
-        """Return the ledger of these trades, which come in order."""
-        ledger = cls(size)
+    def base(self, trade_id: int) -> int:
+        """Return the id of the last trade before the latest checkpoint that a trade of that id comes after; or -1."""
+        return max((one.last_id for one in self._checkpoints if one.last_id < trade_id), default=-1)
+
+    def renewed(self, base: int, trades: Iterable[Trade]) -> Self:
+        """Return the ledger whose trades after `base` are these, which come in order."""
+        ledger = type(self)(self._size, [one for one in self._checkpoints if one.last_id <= base])
         chunk: list[Trade] = []
         for trade in trades:
             chunk.append(trade)
@@ -73,6 +88,10 @@ class Ledger:
         for _, amount, price in trades:
             self.sealed.take(amount, price)
         self.sealed_id = trades[-1][0]
+        self._seals += 1
+        if len(self.sealed.lots) <= _LOTS_MAX:
+            self._checkpoints.append(Checkpoint(self._seals, self.sealed_id, self.sealed.copy()))
+        self._checkpoints = [one for one in self._checkpoints if one.seal % _spacing(self._seals - one.seal) == 0]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` makes the same ledger of."""
@@ -94,3 +113,8 @@ class Ledger:
         ledger.window = [(trade_id, Decimal(amount), Decimal(price)) for trade_id, amount, price in saved["window"]]
         ledger.replay()
         return ledger
+
+
+def _spacing(age: int) -> int:
+    """Return how far apart checkpoints of that age, in seals, are kept: two to four in each octave."""
+    return 1 << max(0, age.bit_length() - 2)

@@ -1,4 +1,4 @@
-"""Portfolios that are the reference but for one decision each, or the plan's sketch; the harness must catch them all."""
+"""Portfolios that are the reference but for one decision each, or the plan's sketch: the harness must catch all."""
 
 import asyncio
 import contextlib
