@@ -58,17 +58,8 @@ from reference_impl._portfolio.model import (
     fill_of,
     flow_of,
 )
-from reference_impl._portfolio.reconciling import (
-    ACCOUNT,
-    PAGE,
-    Difference,
-    Get,
-    Reconciliation,
-    compare_account,
-    compare_trades,
-    open_symbols,
-    read_page,
-)
+from reference_impl._portfolio.reconciler import Reconciler
+from reference_impl._portfolio.reconciling import Difference, Get, Reconciliation
 from reference_impl._portfolio.snapshot import SnapshotFile
 
 __all__ = [
@@ -95,8 +86,6 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CHUNK: Final = 10_000
 """Entries read from the journal at once."""
-_ROUNDS_MAX: Final = 5
-"""How often a comparison begins again because the exchange traded on meanwhile."""
 
 
 class Portfolio:
@@ -115,6 +104,7 @@ class Portfolio:
     accounts_type: type[Accounts] = Accounts
     journal_type: type[Journal] = Journal
     snapshot_type: type[SnapshotFile] = SnapshotFile
+    reconciler_type: type[Reconciler] = Reconciler
 
     def __init__(self, path: str | Path, **options: Any) -> None:
         path = Path(path)
@@ -199,31 +189,16 @@ class Portfolio:
         Asked about are the symbols known here, those the account holds, and `symbols`. What was compared once is not
         asked for again. Whatever `get` raises ends it, and is raised; what was taken by then stays.
         """
-        backfilled: list[tuple[str, int]] = []
-        differences: list[Difference] = []
-        for _ in range(_ROUNDS_MAX):
-            account = await get(ACCOUNT, {}, signed=True, deadline_s=deadline_s)
-            if not isinstance(account, dict):
-                raise EntryError(f"{ACCOUNT} answered no object")
-            through = dict.fromkeys({*self.accounts.ledgers, *open_symbols(account), *symbols}, -1)
-            fresh = 0
-            for symbol in sorted(through):
-                found, differing, seen = await self._compare(get, symbol, deadline_s)
-                backfilled += found
-                differences += differing
-                fresh += seen
-            if not fresh:  # so all of them are in the account that was asked for before
-                through |= await self._read(self.journal.verified)
-                differences += compare_account(self.figures(), account, rates or {}, self._options.quote)
-                break
-        else:
-            through = await self._read(self.journal.verified)
-        return Reconciliation(
-            backfilled=tuple(backfilled),
-            differences=tuple(dict.fromkeys(differences)),
-            settled=not fresh,
-            through=through,
+        comparison = self.reconciler_type(
+            get=get,
+            journal=self.journal,
+            read=self._read,
+            add=lambda fills: self._apart(partial(self._add, fills)),
+            figures=self.figures,
+            quote=self._options.quote,
+            deadline_s=deadline_s,
         )
+        return await comparison.run(symbols, rates or {})
 
     async def close(self) -> None:
         """Save a snapshot and close; what is under way ends first. Idempotent; `figures` still works."""
@@ -296,30 +271,6 @@ class Portfolio:
                 self.accounts = self._empty()
         if self.snapshots.problem:
             log.warning("portfolio: the snapshot is not used, %s; reading the journal", self.snapshots.problem)
-
-    async def _compare(
-        self, get: Get, symbol: str, deadline_s: float
-    ) -> tuple[list[tuple[str, int]], list[Difference], int]:
-        """Compare a symbol's trades after the last one compared; return what was taken, what differs, how many new."""
-        backfilled: list[tuple[str, int]] = []
-        differences: list[Difference] = []
-        seen = 0
-        while True:
-            after = (await self._read(self.journal.verified)).get(symbol, -1)
-            newest = await self._read(self.journal.newest, symbol)
-            page = await read_page(get, symbol, after + 1, self._options.quote, deadline_s)
-            last = page[-1].trade_id if page else after
-            upto = last if len(page) == PAGE else max(last, newest)  # we had it before they were asked
-            ours = await self._read(self.journal.between, symbol, after, upto)
-            missing, differing = compare_trades(ours, page)
-            if page:
-                await self._apart(partial(self._add, missing))
-                await self._read(self.journal.verify, symbol, last)
-            backfilled += [(symbol, fill.trade_id) for fill in missing]
-            differences += differing
-            seen += len(page)
-            if len(page) < PAGE:
-                return backfilled, differences, seen
 
     def _empty(self) -> Accounts:
         return self.accounts_type(self._options.quote, self._options.window)

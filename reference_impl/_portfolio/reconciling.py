@@ -66,12 +66,35 @@ class Reconciliation:
         return self.settled and not self.differences
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the exchange says: `totalMarginBalance`, and (positionAmt, notional) of what it holds, by symbol."""
+
+    worth: Decimal
+    positions: Mapping[str, tuple[Decimal, Decimal]]
+
+
+async def read_account(get: Get, deadline_s: float) -> Account:
+    """Return the account. Raises `EntryError` for an answer that is none."""
+    answer = await get(ACCOUNT, {}, signed=True, deadline_s=deadline_s)
+    try:
+        held = {str(one["symbol"]): (one["positionAmt"], one["notional"]) for one in answer["positions"]}
+        worth = answer["totalMarginBalance"]
+    except (TypeError, KeyError) as error:
+        raise EntryError(f"{ACCOUNT} did not answer with an account: {error!r}") from error
+    amounts = {
+        symbol: (figure(amount, f"positionAmt of {symbol}"), figure(notional, f"notional of {symbol}"))
+        for symbol, (amount, notional) in held.items()
+    }
+    return Account(figure(worth, "totalMarginBalance"), {symbol: one for symbol, one in amounts.items() if one[0]})
+
+
 async def read_page(get: Get, symbol: str, from_id: int, quote: str, deadline_s: float) -> list[Fill]:
     """Return up to a page of our trades on a symbol, from an id on. Raises `EntryError` for an answer that is none."""
     query = {"symbol": symbol, "fromId": from_id, "limit": PAGE}
     answer = await get(TRADES, query, signed=True, deadline_s=deadline_s)
-    if not isinstance(answer, list):
-        raise EntryError(f"{TRADES} answered no list")
+    if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
+        raise EntryError(f"{TRADES} did not answer with a list of trades")
     return sorted((fill_of(one, quote) for one in answer), key=lambda fill: fill.trade_id)
 
 
@@ -91,40 +114,28 @@ def compare_trades(ours: Sequence[Fill], theirs: Sequence[Fill]) -> tuple[list[F
 
 
 def compare_account(
-    figures: Figures, account: Mapping[str, Any], rates: Mapping[str, Decimal | str], quote: str
+    figures: Figures, account: Account, rates: Mapping[str, Decimal | str], quote: str
 ) -> list[Difference]:
-    """Return how positions and worth differ. Raises `EntryError` for an answer that is none."""
+    """Return how positions and worth differ. Raises `EntryError` if the rate of an asset is missing."""
     differences: list[Difference] = []
-    positions = account.get("positions")
-    if not isinstance(positions, list):
-        raise EntryError(f"{ACCOUNT} answered no positions")
-    theirs = {str(one["symbol"]): one for one in positions}
     worth = ZERO
     printed = 2
-    for symbol in sorted({*theirs, *figures.positions}):
+    for symbol in sorted({*account.positions, *figures.positions}):
         ours = figures.positions.get(symbol, PositionFigures())
-        there = theirs.get(symbol, {})
-        amount = figure(there.get("positionAmt", "0"), f"positionAmt of {symbol}")
+        amount, notional = account.positions.get(symbol, (ZERO, ZERO))
         worth = add(worth, subtract(ours.realised, ours.cost))
         if amount != ours.amount:
             differences.append(Difference(kind="position", name=symbol, ours=str(ours.amount), theirs=str(amount)))
         elif amount:
             printed += 1
-            worth = add(worth, figure(there.get("notional"), f"notional of {symbol}"))
+            worth = add(worth, notional)
     for sums, sign in ((figures.deposits, 1), (figures.funding, 1), (figures.fees, -1)):
         for asset, amount in sums.items():
             rate = Decimal(1) if asset == quote else figure(rates.get(asset), f"the rate of {asset}")
             worth = add(worth, multiply(multiply(amount, rate), Decimal(sign)))
-    told = figure(account.get("totalMarginBalance"), "totalMarginBalance")
-    if not differences and subtract(worth, told).copy_abs() > multiply(_LAST_PLACE, Decimal(printed)):
-        differences.append(Difference(kind="equity", name=quote, ours=str(worth), theirs=str(told)))
+    if not differences and subtract(worth, account.worth).copy_abs() > multiply(_LAST_PLACE, Decimal(printed)):
+        differences.append(Difference(kind="equity", name=quote, ours=str(worth), theirs=str(account.worth)))
     return differences
-
-
-def open_symbols(account: Mapping[str, Any]) -> list[str]:
-    """Return the symbols on which the account holds something."""
-    held = account.get("positions", [])
-    return [str(one["symbol"]) for one in held if figure(one.get("positionAmt", "0"), "positionAmt")]
 
 
 def _trade(kind: Kind, fill: Fill, ours: str, theirs: str) -> Difference:

@@ -16,7 +16,8 @@ from reference_impl._portfolio.exact import display
 from reference_impl._portfolio.journal import Journal
 from reference_impl._portfolio.ledger import Ledger, Trade
 from reference_impl._portfolio.model import Entry, Fill, Valuation
-from reference_impl._portfolio.reconciling import Difference, Get, read_page
+from reference_impl._portfolio.reconciler import Reconciler
+from reference_impl._portfolio.reconciling import read_page
 from reference_impl._portfolio.snapshot import SnapshotFile
 from reference_impl.flawed._planned_portfolio import PlannedPortfolio, planned
 from reference_impl.portfolio import Portfolio
@@ -186,6 +187,17 @@ class _TornSnapshot(SnapshotFile):
         return state
 
 
+class _IdleReconciler(Reconciler):
+    """Reads the exchange's trades, and takes none of them."""
+
+    async def compare(self, symbol: str) -> int:
+        after = (await self.read(self.journal.verified)).get(symbol, -1)
+        page = await read_page(self.get, symbol, after + 1, self.quote, self.deadline_s)
+        if page:
+            await self.read(self.journal.verify, symbol, page[-1].trade_id)
+        return len(page)
+
+
 class _RoundingPortfolio(Portfolio):
     accounts_type = _RoundingAccounts
 
@@ -226,17 +238,8 @@ class _TornPortfolio(Portfolio):
     snapshot_type = _TornSnapshot
 
 
-class _WithoutBackfill(Portfolio):
-    """Reads the exchange's trades, and takes none of them."""
-
-    async def _compare(
-        self, get: Get, symbol: str, deadline_s: float
-    ) -> tuple[list[tuple[str, int]], list[Difference], int]:
-        after = (await self._read(self.journal.verified)).get(symbol, -1)
-        page = await read_page(get, symbol, after + 1, self._options.quote, deadline_s)
-        if page:
-            await self._read(self.journal.verify, symbol, page[-1].trade_id)
-        return [], [], len(page)
+class _WithoutBackfillPortfolio(Portfolio):
+    reconciler_type = _IdleReconciler
 
 
 def _factory(portfolio_type: type[Portfolio]) -> Factory:
@@ -254,7 +257,7 @@ snapshot_not_atomic = _factory(_TornPortfolio)
 values_at_last_trade = _factory(_LastTradePortfolio)
 counts_in_order_of_arrival = _factory(_ArrivalPortfolio)
 drops_what_is_late = _factory(_PunctualPortfolio)
-reconciles_without_backfill = _factory(_WithoutBackfill)
+reconciles_without_backfill = _factory(_WithoutBackfillPortfolio)
 acks_before_commit = _factory(_LazyPortfolio)
 forgets_ids_on_restart = _factory(_ForgetfulPortfolio)
 
