@@ -84,7 +84,10 @@ SCENARIO = Scenario(
             hosts=(
                 subscriber(),
                 desk(
-                    phases=(Phase(ms(3_800), ms(5_400), "fall", 0.08),),
+                    phases=(
+                        Phase(ms(150), ms(500), "fall", 0.08),
+                        Phase(ms(3_800), ms(5_400), "fall", 0.08),
+                    ),
                     agenda=(
                         (ms(600), "trip"),
                         (ms(2_800), "reset"),

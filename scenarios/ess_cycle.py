@@ -118,7 +118,6 @@ SCENARIO = Scenario(
         flawed("late_reset_resets_any_trip", "ES3"),
         flawed("resets_to_armed_while_breached", "ES4"),
         flawed("nan_never_trips", "ES4"),
-        flawed("publishes_without_outbox", "ES6"),
         flawed("unauthenticated_reset", "ES7"),
         flawed("accepts_replayed_calls", "ES7"),
         flawed("refused_calls_not_audited", "ES7"),

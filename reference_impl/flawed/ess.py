@@ -24,7 +24,7 @@ from reference_impl._ess.outbox import Outbox
 from reference_impl._ess.routes import Stop, application
 from reference_impl._ess.shell import Shell
 from reference_impl._ess.stopping import Stopping
-from reference_impl._ess.store import Opened, Store
+from reference_impl._ess.store import Commit, Opened, Store
 from reference_impl._http.tokens import Tokens
 from reference_impl.ess import EmergencyStopSystem
 from reference_impl.flawed._planned_ess import PlannedEss
@@ -32,7 +32,7 @@ from reference_impl.flawed._planned_ess import PlannedEss
 Factory: TypeAlias = Callable[..., Any]
 
 _RISK_CHECK = 0.1  # seconds between the check and the order that it allowed
-_WRITE_BEHIND = 0.2  # seconds between the ack and the commit that it promised
+_WRITE_BEHIND = 2.0  # seconds between the ack and the commit that it promised
 _PATIENCE = 0.05  # seconds given to one attempt to publish
 
 
@@ -112,12 +112,17 @@ class _PersonsOnly(Store):
 
 
 class _WritesBehind(Keeper):
-    async def write_trip(self, standing: Standing, transition: Transition) -> None:
-        """Have the trip written in a while."""
-        asyncio.get_running_loop().call_later(_WRITE_BEHIND, self._later, standing, transition)
+    async def write(self, standing: Standing, transition: Transition | None) -> None:
+        """Have it written in a while, with what comes until then."""
+        self._unwritten.append(Commit(standing=standing, transition=transition))
+        asyncio.get_running_loop().call_later(_WRITE_BEHIND, self._later)
 
-    def _later(self, standing: Standing, transition: Transition) -> None:
-        self._writing = asyncio.ensure_future(super().write_trip(standing, transition))
+    async def write_trip(self, standing: Standing, transition: Transition) -> None:
+        """Treat a trip as everything else."""
+        await self.write(standing, transition)
+
+    def _later(self) -> None:
+        self._writing = asyncio.ensure_future(self.retry())
 
 
 class _ForgetsNonces(Keeper):
@@ -135,10 +140,14 @@ class _KeepsNoRefusals(Keeper):
 
 
 class _FiresAndForgets(Outbox):
+    _started = False
+
     def add(self, transitions: Iterable[Transition]) -> None:
-        """Publish once, and not what an earlier life left."""
-        for transition in transitions:
-            self._sending = asyncio.ensure_future(self._send(transition))
+        """Publish once; what an earlier life left, which is what is added first, is forgotten."""
+        if self._started:
+            for transition in transitions:
+                self._sending = asyncio.ensure_future(self._send(transition))
+        self._started = True
 
     async def _send(self, transition: Transition) -> None:
         with contextlib.suppress(Exception):
