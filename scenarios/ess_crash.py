@@ -14,6 +14,7 @@ from scenarios.ess_invariants import REFERENCE, flawed, with_crashes
 from scenarios.ess_market import Phase
 
 _STATE = "*.ess.sqlite3*"
+_DAMAGES = ("truncated", "emptied", "garbled", "removed")  # zeros written over zeros would damage nothing
 
 SCENARIO = Scenario(
     name="ess-crash",
@@ -66,10 +67,14 @@ SCENARIO = Scenario(
                 during(seconds(130), seconds(14), redis.outage("hang")),  # so that nobody has heard of the trip yet
                 during(seconds(138), seconds(8), process.kill_inside("desk", "cancel_all")),
                 during(between(seconds(181), seconds(185)), ms(300), process.power_off("desk")),
-                during(between(seconds(196), seconds(205)), between(ms(200), seconds(3)), damage("desk", _STATE)),
+                during(
+                    between(seconds(196), seconds(205)), between(ms(200), seconds(3)), damage("desk", _STATE, *_DAMAGES)
+                ),
                 during(between(seconds(262), seconds(268)), between(seconds(15), seconds(25)), disk_full("desk")),
                 during(between(seconds(272), seconds(276)), seconds(22), process.kill("desk")),
-                during(between(seconds(345), seconds(355)), between(ms(200), seconds(3)), damage("desk", _STATE)),
+                during(
+                    between(seconds(345), seconds(355)), between(ms(200), seconds(3)), damage("desk", _STATE, *_DAMAGES)
+                ),
                 during(seconds(419), seconds(7), process.kill_inside("desk", "metrics")),
                 during(between(seconds(500), seconds(1_200)), between(seconds(10), seconds(60)), process.kill("desk")),
             ),
@@ -86,18 +91,18 @@ SCENARIO = Scenario(
                 desk(
                     phases=(
                         Phase(ms(150), ms(500), "fall", 0.08),
-                        Phase(ms(3_800), ms(5_400), "fall", 0.08),
+                        Phase(ms(4_800), ms(6_400), "fall", 0.08),
                     ),
                     agenda=(
                         (ms(600), "trip"),
-                        (ms(2_800), "reset"),
-                        (ms(3_200), "attack"),
-                        (ms(5_600), "reset"),
-                        (ms(6_000), "trip"),
-                        (ms(6_500), "trip"),
-                        (ms(8_200), "reset"),
-                        (ms(9_300), "trip"),
-                        (ms(9_800), "attack"),
+                        (ms(3_800), "reset"),
+                        (ms(4_200), "attack"),
+                        (ms(6_600), "reset"),
+                        (ms(7_000), "trip"),
+                        (ms(7_500), "trip"),
+                        (ms(9_200), "reset"),
+                        (ms(10_300), "trip"),
+                        (ms(10_800), "attack"),
                     ),
                     options={"cooldown_s": 3.0, "metrics_max_age_s": 1.0, "checkpoint_s": 0.3},
                     metrics_gap_ns=ms(100),
@@ -107,9 +112,9 @@ SCENARIO = Scenario(
                 ),
             ),
             schedule=(
-                during(ms(200), ms(1_800), process.kill_inside("desk", "trip")),
-                during(between(ms(4_000), ms(4_400)), ms(300), process.kill("desk")),
-                during(between(ms(6_600), ms(7_000)), ms(300), damage("desk", _STATE)),
+                during(ms(200), ms(3_000), process.kill_inside("desk", "trip")),
+                during(between(ms(5_000), ms(5_400)), ms(300), process.kill("desk")),
+                during(between(ms(7_800), ms(8_200)), ms(300), damage("desk", _STATE, *_DAMAGES)),
             ),
             settle_ns=seconds(6),
             needs=(
