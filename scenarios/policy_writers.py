@@ -20,9 +20,9 @@ _DELAY_MS = 400
 def unsure(host: str) -> tuple[LinkFault, ...]:
     """Return the ways in which that host does not hear what became of its update."""
     return (
-        network.drop_reply(host, "redis", commands=["EXEC"], share=0.5),
+        network.drop_reply(host, "redis", commands=["EXEC"], share=0.8),
         network.partition(host, "redis"),
-        network.reset_mid_reply(host, "redis", commands=["EXEC"], share=0.5),
+        network.reset_mid_reply(host, "redis", commands=["EXEC"], share=0.8),
         network.half_open(host, "redis"),
     )
 
@@ -45,7 +45,7 @@ SCENARIO = Scenario(
             schedule=(
                 during(ms(200), seconds(105), clock.clock_skew("risk"), clock.clock_drift("risk")),
                 during(ms(200), seconds(80), clock.clock_skew("desk-head", "behind")),
-                during(between(seconds(8), seconds(10)), between(seconds(3), seconds(8)), *unsure("risk")),
+                during(between(seconds(8), seconds(10)), between(seconds(5), seconds(9)), *unsure("risk")),
                 during(
                     between(seconds(24), seconds(26)),
                     between(seconds(2), seconds(4)),
@@ -54,7 +54,7 @@ SCENARIO = Scenario(
                 ),
                 during(
                     between(seconds(38), seconds(40)),
-                    between(ms(200), seconds(4)),
+                    between(ms(1_500), seconds(4)),
                     redis.outage("crash-lose-window", "crash-lose-all", "crash"),
                 ),
                 during(
@@ -68,10 +68,10 @@ SCENARIO = Scenario(
                     seconds(6),
                     network.delay_reply("desk-2", "redis", commands=["GET"], delay_ms=_DELAY_MS),
                 ),
-                during(between(seconds(78), seconds(80)), between(seconds(3), seconds(8)), *unsure("desk-head")),
+                during(between(seconds(78), seconds(80)), between(seconds(5), seconds(8)), *unsure("desk-head")),
                 during(
                     between(seconds(92), seconds(94)),
-                    between(ms(100), seconds(2)),
+                    between(ms(1_000), seconds(2)),
                     redis.outage("crash-lose-all", "crash-lose-window"),
                 ),
                 during(between(seconds(92), seconds(96)), seconds(8), clock.clock_step("desk-head")),
@@ -79,7 +79,7 @@ SCENARIO = Scenario(
             settle_ns=seconds(10),
             needs=(
                 at_least(100, "update", outcome="ok"),
-                at_least(2, "update", inside="redis.outage"),
+                at_least(1, "update", inside="redis.outage"),
                 at_least(20, "herd"),
                 observed_at_least(100, "policy_updated"),
             ),
