@@ -48,20 +48,20 @@ SCENARIO = Scenario(
             ),
         ),
         "short": Profile(
-            hosts=(engine(count=340, per_s=50, exits=30, halt_at=(265, 285), halt_ms=(700, 1_000)),),
+            hosts=(engine(count=380, per_s=50, exits=30, halt_at=(300, 320), halt_ms=(700, 1_000)),),
             schedule=(
                 during(
                     ms(500),
-                    ms(2_300),
+                    seconds(3),
                     binance.latency("all", latency_ms=700, jitter_ms=500),
                     binance.timeouts("before", share=1.0),
                 ),
-                during(ms(2_900), ms(1_700), binance.rejects(-2019, -4164, share=1.0)),
-                during(between(ms(4_800), ms(5_200)), ms(200), process.kill("engine")),
+                during(ms(3_600), ms(1_700), binance.rejects(-2019, -4164, share=1.0)),
+                during(between(ms(5_500), ms(5_900)), ms(200), process.kill("engine")),
             ),
             settle_ns=seconds(7),
             needs=(
-                at_least(340, "offer"),
+                at_least(380, "offer"),
                 at_least(6, "execution"),
                 at_least(1, "execution", outcome="fail"),
                 observed_at_least(10, "disposed", where={"reason": "rejected"}),
