@@ -53,7 +53,7 @@ SCENARIO = Scenario(
                     ms(500),
                     seconds(3),
                     binance.latency("all", latency_ms=700, jitter_ms=500),
-                    binance.timeouts("before", share=1.0),
+                    binance.resets("before", share=0.9),
                 ),
                 during(ms(3_600), ms(1_700), binance.rejects(-2019, -4164, share=1.0)),
                 during(between(ms(5_500), ms(5_900)), ms(200), process.kill("engine")),
