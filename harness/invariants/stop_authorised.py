@@ -70,7 +70,11 @@ def _not_audited(record: StopRecord, bad: Sequence[OperationRecord]) -> Iterator
     newest: dict[str, OperationRecord] = {}
     for one in bad:
         assert one.result is not None
-        if one.result["status"] >= _REFUSED_FROM and not record.before_last_loss(one.start_ns):
+        if (
+            one.result["status"] >= _REFUSED_FROM
+            and not record.before_last_loss(one.start_ns)
+            and record.in_trail(one.end_ns or 0)
+        ):
             owed[one.result["code"]] += 1
             newest[one.result["code"]] = one
     for code, count in sorted(owed.items()):

@@ -99,7 +99,7 @@ def _unexplained(record: StopRecord, rows: Mapping[str, Fields]) -> Iterator[_Of
     trips = {row["trip"] for row in record.trail}
     seen: set[str] = set()
     for one in record.known:
-        if one.trip and one.trip not in trips | seen and not record.before_last_loss(one.time_ns):
+        if one.trip and one.trip not in trips | seen and record.in_trail(one.time_ns):
             seen.add(one.trip)
             yield _Offence(one.time_ns, one.actor, "a trip that the audit trail does not have", one.trip)
 
@@ -109,7 +109,7 @@ def _named(record: StopRecord) -> dict[str, tuple[int, str, str]]:
     named: dict[str, tuple[int, str, str]] = {}
     for one in record.known:
         fresh = one.state == "DISABLED" and not one.trip
-        if one.transition and not fresh and not record.before_last_loss(one.time_ns):
+        if one.transition and not fresh and record.in_trail(one.time_ns):
             named.setdefault(one.transition, (one.time_ns, one.actor, one.state))
     return named
 

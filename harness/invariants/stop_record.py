@@ -68,6 +68,10 @@ class StopRecord:
         """Whether what was true then may be gone from the audit trail for a reason."""
         return time_ns < self.lost_ns
 
+    def in_trail(self, time_ns: int) -> bool:
+        """Whether what was true then must be in the audit that was read back last; a run cut short reads none."""
+        return not self.before_last_loss(time_ns) and time_ns <= self.trail_ns
+
 
 def stop_record(history: History) -> StopRecord:
     """Return the record of the run."""

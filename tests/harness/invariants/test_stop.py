@@ -437,3 +437,11 @@ class TestAuthorised:
 def test_nothing_seen_is_nothing_checked(run, invariant) -> None:
     """An empty run gives them nothing to hold."""
     assert invariant.judge(run.end(1)).checked == 0
+
+
+@pytest.mark.parametrize("invariant", [legal(), authorised()])
+def test_a_run_that_was_cut_short_is_no_finding(stop, invariant) -> None:
+    """Its audit was read at the beginning only, and cannot tell of what came after."""
+    stop.trail(1).stands(5, "TRIPPED", "t1")
+    stop.called(6, status=401, code="unauthorized", defect="no token", expect=401)
+    assert invariant.judge(stop.run.cut()).verdict is HOLDS
