@@ -12,6 +12,7 @@ from typing import Final
 
 from harness.errors import HarnessError, unknown_name
 from harness.faults.process import kill_inside
+from harness.history.events import JSON
 from harness.invariants.base import Invariant
 from harness.invariants.needs import at_least
 from harness.runner import Order, run
@@ -40,6 +41,7 @@ def crash_points(
     after_ns: int,
     folder: Path,
     targets: Mapping[str, str] | None = None,
+    where: Mapping[str, JSON] | None = None,
     schedule: Sequence[Step] = (),
     ids: Collection[str] | None = None,
     seed: int = 1,
@@ -47,6 +49,8 @@ def crash_points(
     down_ns: int = seconds(1),
 ) -> Iterator[CrashPoint]:
     """Run the scenario once for each step of the first such operation that begins `after_ns` after the start.
+
+    Of operations of that name, one counts whose value holds all of `where`.
 
     The host dies after step 0, the one that begins the operation, after step 1, and so on, until the operation has
     ended before it dies. `down_ns` after `after_ns`, when it must be dead, it starts again. `schedule` is what else
@@ -58,7 +62,7 @@ def crash_points(
     """
     invariants = _chosen(scenario, ids)
     for step in range(STEPS_MAX):
-        fault = kill_inside(host, operation, step=step)
+        fault = kill_inside(host, operation, where=where, step=step)
         chosen = replace(
             scenario.profile(profile),
             schedule=(during(after_ns, down_ns, fault), *schedule),

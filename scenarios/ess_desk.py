@@ -25,8 +25,15 @@ _CANCEL_MS: Final = (5, 150)
 class Desk:
     """The emergency stop of one host, and what the harness does to it."""
 
-    def __init__(self, host: Host, publish: Callable[[str, Mapping[str, Any]], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        publish: Callable[[str, Mapping[str, Any]], Awaitable[Any]],
+        cancel: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Without `cancel`, which cancels working orders or raises, the harness plays the exchange in that as well."""
         self.host = host
+        self._cancel = cancel or self._play_cancelling
         self.stopped = asyncio.Event()
         self._wire = host.draws("wire")
         self._cancels = host.draws("cancels")
@@ -87,13 +94,19 @@ class Desk:
         self.sample()
 
     async def cancel_all(self) -> None:
-        """Cancel working orders, as the exchange would: it takes a while, and fails one time in four."""
-        with self.host.log.operation("cancel_all", refused=(ConnectionError,)) as operation:
-            await asyncio.sleep(as_seconds(ms(self._cancels.between(*_CANCEL_MS))))
-            failed = self._cancels.choice((False, False, False, True))
-            if failed:
-                operation.fail("the exchange is busy")
-        if failed:
+        """Cancel working orders."""
+        operation = self.host.log.begin("cancel_all", {})
+        try:
+            await self._cancel()
+        except BaseException as error:
+            operation.fail(type(error).__name__)
+            raise
+        operation.ok()
+
+    async def _play_cancelling(self) -> None:
+        """Take a while, as the exchange would, and fail one time in four."""
+        await asyncio.sleep(as_seconds(ms(self._cancels.between(*_CANCEL_MS))))
+        if self._cancels.choice((False, False, False, True)):
             raise ConnectionError("the exchange is busy")
 
     async def lane(self, number: int) -> None:

@@ -15,9 +15,10 @@ from harness.history.events import Observation
 from harness.units import ms
 from harness.world.base import Host, HostSpec
 from scenarios.ess_desk import Desk
-from scenarios.ess_http import DEFECTS, OPERATORS, REPLAYED, Caller, served
+from scenarios.ess_http import DEFECTS, OPERATORS, REPLAYED, Caller
 from scenarios.ess_market import Market, Phase
 from scenarios.ports.event_bus import Delivered, EventBus
+from scenarios.serving import serving_itself
 
 TYPES: Final = ("ess.armed", "ess.tripped", "ess.cooling_down", "ess.disabled")
 GROUPS: Final = ("dashboard", "pager")
@@ -76,7 +77,7 @@ async def trade(host: Host) -> None:
     await desk.ess.start()
     desk.sample()
     await desk.read_back()
-    async with served(desk.ess.app()) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+    async with serving_itself(desk.ess.app()) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
         operators = Operators(desk, Caller(host, client))
         async with asyncio.TaskGroup() as group:
             group.create_task(_feed(desk))

@@ -1,15 +1,11 @@
-"""The HTTP side of the emergency-stop scenarios: the API served from the host's program, and those who call it."""
+"""The HTTP side of the emergency-stop scenarios: those who call its API, well and badly."""
 
-import asyncio
-import contextlib
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
-import uvicorn
 
 from harness.world.base import Host
 
@@ -18,48 +14,6 @@ _STRANGER: Final = "stranger-token-for-this-run"
 _OVERSIZED: Final = 100_000
 _TIMEOUT_S: Final = 5.0
 _STANDING: Final = ("state", "trip", "transition")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signals, which are the host's, and without a tick each 0.1 s: nothing here needs one."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-        self.ending = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
-        await super().startup(sockets)
-        self.listening.set()
-
-    async def main_loop(self) -> None:
-        """Serve until ended."""
-        await self.ending.wait()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them alone."""
-        yield
-
-
-@contextlib.asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """Serve an ASGI application on the loopback; the URL is what it is reached by."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http="h11", ws="none", log_config=None, access_log=False, date_header=False
-    )
-    server = _Server(config)
-    serving = asyncio.get_running_loop().create_task(server.serve(), name="ess-http")
-    try:
-        listening = asyncio.ensure_future(server.listening.wait())
-        await asyncio.wait({listening, serving}, return_when=asyncio.FIRST_COMPLETED)
-        listening.cancel()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.ending.set()
-        await serving
 
 
 @dataclass(frozen=True, slots=True)

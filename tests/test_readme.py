@@ -147,3 +147,20 @@ def test_the_unit_test_that_is_shown_passes():
     assert shown
     for test in shown:
         test()
+
+
+def test_the_crashes_that_are_shown_all_pass(tmp_path, monkeypatch, capsys):
+    """The example of crash points runs as it is printed, and the reference survives every one."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = [
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        if "crash_points" in block
+    ]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+
+    assert len(lines) > 3
+    assert all(line.endswith(": PASS") for line in lines), lines
+    assert [line.split(", ")[1].startswith("inside: True") for line in lines] == [True] * (len(lines) - 1) + [False]

@@ -1,13 +1,13 @@
 """Faults of a host process: SIGKILL (with restart), at any time or inside an operation, power off, SIGSTOP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from harness.faults.base import Evidence, Stage
-from harness.history.events import HostChanged, Invoke
+from harness.history.events import JSON, HostChanged, Invoke
 from harness.history.history import History
 from harness.history.query import FaultWindow, operations
 from harness.tape import Stream
@@ -71,6 +71,7 @@ class KillInside:
 
     on: str
     operation: str
+    where: Mapping[str, JSON]
     step: int | None
     modes: Sequence[str] = ("sigkill",)
     name: str = "process.kill_inside"
@@ -82,7 +83,7 @@ class KillInside:
         world, spec = stage.world, stage.host(self.on)
         steps = stream.below(STEPS_MAX + 1) if self.step is None else self.step
         delay_ns = MICROSECOND * stream.below(1 + stream.below(_DELAY_US_MAX))  # more of the short ones
-        kill = world.kill_host_inside(self.on, self.operation, steps=steps, delay_ns=delay_ns)
+        kill = world.kill_host_inside(self.on, self.operation, where=self.where, steps=steps, delay_ns=delay_ns)
         killing = asyncio.create_task(kill, name=f"kill {self.on} inside {self.operation}")
         try:
             yield
@@ -106,7 +107,10 @@ class KillInside:
         begun = [
             one
             for one in operations(history, self.operation)
-            if one.actor == self.on and killed is not None and window.start_ns <= one.start_ns <= killed
+            if one.actor == self.on
+            and killed is not None
+            and window.start_ns <= one.start_ns <= killed
+            and all(one.value.get(name) == value for name, value in self.where.items())
         ]
         cut_short = sum(one.end_ns is None for one in begun)
         return Evidence(bit=bool(begun), counts={"killed": int(killed is not None), "cut_short": cut_short})
@@ -117,15 +121,17 @@ def kill(host: str) -> HostFault:
     return HostFault(on=host, modes=("sigkill",), name="process.kill")
 
 
-def kill_inside(host: str, operation: str, *, step: int | None = None) -> KillInside:
-    """SIGKILL inside the next operation of that name; healing starts the host again.
+def kill_inside(
+    host: str, operation: str, *, where: Mapping[str, JSON] | None = None, step: int | None = None
+) -> KillInside:
+    """SIGKILL inside the next operation of that name, whose value holds all of `where`; healing starts the host again.
 
     In the sim world so many of the host's steps after the one that begins the operation, up to STEPS_MAX if drawn; in
     the real world up to 20 ms after it.
     """
     if step is not None and step < 0:
         raise ValueError(f"a host cannot be killed {step} steps into an operation")
-    return KillInside(on=host, operation=operation, step=step)
+    return KillInside(on=host, operation=operation, where=where or {}, step=step)
 
 
 def power_off(host: str) -> HostFault:

@@ -8,6 +8,7 @@ These are msgspec structs rather than dataclasses because a history is a tagged 
 Times are nanoseconds since the run began: virtual in the sim world, CLOCK_MONOTONIC in the real one.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -115,3 +116,10 @@ Event: TypeAlias = (
     RunStarted | RunEnded | Invoke | Ok | Fail | Info | Observation | HostChanged | FaultBegan | FaultHealed
 )
 Completion: TypeAlias = Ok | Fail | Info
+
+
+def begins(event: object, operation: str, where: Mapping[str, JSON]) -> bool:
+    """Say whether the event begins an operation of that name whose value holds all of `where`."""
+    if not isinstance(event, Invoke) or event.name != operation:
+        return False
+    return all(name in event.value and event.value[name] == value for name, value in where.items())

@@ -199,8 +199,12 @@ class World(Protocol):
     async def kill_host(self, name: str, *, silent: bool = False) -> None:
         """SIGKILL: no finally block runs, the disk stays. Peers see a reset, or nothing if `silent` (power off)."""
 
-    async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
-        """SIGKILL the host inside an operation, the next of that name that it begins; return once it is dead.
+    async def kill_host_inside(
+        self, name: str, operation: str, *, where: Mapping[str, Any], steps: int, delay_ns: int
+    ) -> None:
+        """SIGKILL the host inside an operation; return once it is dead.
+
+        It is the next of that name that it begins and whose value holds all of `where`.
 
         In the sim world it dies after `steps` more of its event loop's steps, counted from the one that began the
         operation, so that every step can be tried in turn. In the real world, where steps cannot be counted, it dies

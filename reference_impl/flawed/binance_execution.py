@@ -132,6 +132,13 @@ class _Acknowledged(Driver):
         return {**Driver.params(order, send), "newOrderRespType": "ACK"}
 
 
+class _OnlyStopsWaiting(Driver):
+    """Has a cancelled call end, and goes on sending for it."""
+
+    async def stop(self, machine: Execution) -> None:
+        del machine
+
+
 class _SignsBeforeWaiting(Channel):
     """Stamps and signs a request before it waits for its permit."""
 
@@ -208,6 +215,10 @@ class _EarlySigningAdapter(BinanceAdapter):
     channel_type = _SignsBeforeWaiting
 
 
+class _DeafAdapter(BinanceAdapter):
+    driver_type = _OnlyStopsWaiting
+
+
 class _ForgetfulAdapter(BinanceAdapter):
     journal_type = _InMemoryJournal
 
@@ -233,6 +244,7 @@ retries_without_end = _factory(_WithoutEndAdapter)
 gives_no_reason = _factory(_WithoutReasonAdapter)
 signs_before_waiting = _factory(_EarlySigningAdapter)
 forgets_on_restart = _factory(_ForgetfulAdapter)
+sends_on_when_cancelled = _factory(_DeafAdapter)
 
 VARIANTS: Mapping[str, Factory] = MappingProxyType(
     {
@@ -249,6 +261,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "gives_no_reason": gives_no_reason,
         "signs_before_waiting": signs_before_waiting,
         "forgets_on_restart": forgets_on_restart,
+        "sends_on_when_cancelled": sends_on_when_cancelled,
     }
 )
 """Factories of the shape of `reference_impl.binance_adapter.make`, by name of the defect."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import ANY
 
 import dying_programs as programs
 import pytest
@@ -60,6 +61,21 @@ def test_a_host_is_killed_inside_the_operation(stand: Stand) -> None:
     assert len(stand.events.seen("found")) == 2
 
 
+def test_the_operation_is_chosen_by_its_value(stand: Stand) -> None:
+    """Others of its name begin and end, and nobody dies."""
+    fault = process.kill_inside("a", "count", where={"number": 4}, step=2)
+
+    async def director(world: World) -> None:
+        await world.start_host(host())
+        await under(world, fault, "sigkill", lambda: stand.until(world, lambda: stand.changed("killed")))
+        assert await world.stop_host("a", timeout_ns=seconds(10))
+
+    stand.run(director)
+    assert evidence(stand, fault).bit
+    assert [one.value["number"] for one in stand.operations("count", "ok")][:3] == [1, 2, 3]
+    assert stand.operations("count", "ok")[3].value["number"] == (1 if stand.kind == "sim" else ANY)
+
+
 def test_an_operation_that_never_begins_is_no_kill(stand: Stand) -> None:
     """Nobody dies, healing ends the waiting, and there is no evidence."""
     fault = process.kill_inside("a", "count", step=0)
@@ -85,7 +101,7 @@ def test_a_host_that_does_not_run_cannot_be_killed_inside_anything(stand: Stand)
         await world.start_host(host(programs.idle))
         await world.kill_host("a")
         with pytest.raises(WorldError, match="'a'"):
-            await world.kill_host_inside("a", "count", steps=0, delay_ns=0)
+            await world.kill_host_inside("a", "count", where={}, steps=0, delay_ns=0)
 
     stand.run(director)
 

@@ -1,6 +1,6 @@
 """The reference, killed after every step of what changes its state: each promise holds, wherever the crash falls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from harness.verdict import Verdict
 
 SCENARIOS = discover()
 
+_RESET = {"call": "reset", "defect": ""}
+
 
 @dataclass(frozen=True)
 class Change:
@@ -26,6 +28,7 @@ class Change:
     after_ns: int
     ids: tuple[str, ...]
     steps_min: int
+    where: Mapping[str, str] | None = None
     schedule: Sequence[Step] = ()
     note: str = ""
 
@@ -42,11 +45,14 @@ CHANGES = [
         seconds(3),
         ("EB1", "EB2", "EB3", "EB4"),
         3,
-        (during(seconds(2), seconds(3), redis.outage("refuse")),),
-        "-while-redis-is-gone",
+        schedule=(during(seconds(2), seconds(3), redis.outage("refuse")),),
+        note="-while-redis-is-gone",
     ),
     Change("policy-writers", "risk", "update", seconds(3), ("PS2", "PS3", "PS5"), 10),
-    Change("unknown-outcome", "trader", "execute", ms(3_000), ("EX1", "EX2", "EX4"), 10),
+    Change("ess-crash", "desk", "arm", 0, ("ES2", "ES5"), 5),
+    Change("ess-crash", "desk", "trip", 0, ("ES1", "ES2", "ES5", "ES6"), 10),
+    Change("ess-crash", "desk", "metrics", ms(4_000), ("ES1", "ES2", "ES5", "ES6"), 5, note="-that-trip"),
+    Change("ess-crash", "desk", "call", 0, ("ES2", "ES3", "ES5", "ES6", "ES7"), 10, _RESET, note="-reset"),
 ]
 
 
@@ -59,10 +65,12 @@ def test_no_crash_breaks_a_promise(change: Change, tmp_path: Path) -> None:
             host=change.host,
             operation=change.operation,
             after_ns=change.after_ns,
+            where=change.where,
             schedule=change.schedule,
             ids=change.ids,
             profile="short",
             folder=tmp_path,
+            down_ns=seconds(4),
         )
     )
     assert len(crashes) > change.steps_min

@@ -31,7 +31,7 @@ import psutil
 
 import harness
 from harness.errors import WorldError
-from harness.history.events import HostChanged, Invoke, Observation
+from harness.history.events import HostChanged, Observation
 from harness.history.recorder import Sink
 from harness.units import SECOND, as_seconds
 from harness.world.real import guard, wire
@@ -93,7 +93,7 @@ class HostProcess:
         self._begun = asyncio.Event()
         self._control = -1
         self._clock_orders: deque[asyncio.Future[str]] = deque()
-        self._awaited: dict[str, asyncio.Future[None]] = {}
+        self._awaited: list[tuple[Callable[[wire.HostEvent], bool], asyncio.Future[None]]] = []
         self._child: ChildProcess
         self._history: PipeReader
         self._ending: asyncio.Task[None]
@@ -158,10 +158,15 @@ class HostProcess:
             self._child.kill()
         await self.ended()
 
-    async def kill_inside(self, operation: str, delay_ns: int) -> None:
-        """SIGKILL so long after the host is known to have begun an operation of that name."""
-        begun = self._awaited.setdefault(operation, asyncio.get_running_loop().create_future())
-        await asyncio.shield(begun)
+    async def kill_inside(self, begins: Callable[[wire.HostEvent], bool], delay_ns: int) -> None:
+        """SIGKILL so long after the host is known to have recorded an event of which `begins` is true."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        awaited = (begins, begun)
+        self._awaited.append(awaited)
+        try:
+            await begun
+        finally:
+            self._awaited.remove(awaited)
         await asyncio.sleep(as_seconds(delay_ns))
         killing = asyncio.ensure_future(self.kill())
         try:
@@ -287,8 +292,9 @@ class HostProcess:
         else:
             self._past.append(line, message)
             self._sink.record(message)
-            if self._awaited and isinstance(message, Invoke) and message.name in self._awaited:
-                self._awaited.pop(message.name).set_result(None)
+            for begins, begun in self._awaited:
+                if not begun.done() and begins(message):
+                    begun.set_result(None)
 
     def _clock_answered(self, error: str) -> None:
         """The oldest order is answered; once the host has come to its end, all are."""

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 from harness.errors import WorldError, unknown_name
-from harness.history.events import HostChanged, Observation
+from harness.history.events import HostChanged, Observation, begins
 from harness.history.recorder import Sink
 from harness.tape import Stream, Tape
 from harness.toxics.exchange.match import Follow
@@ -224,10 +224,12 @@ class RealWorld:
         await self._shut(name)
         await host.kill()
 
-    async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
+    async def kill_host_inside(
+        self, name: str, operation: str, *, where: Mapping[str, Any], steps: int, delay_ns: int
+    ) -> None:
         """SIGKILL `delay_ns` after the operation is known to have begun; `steps` is for worlds that can count them."""
         del steps
-        await self._running(name).kill_inside(operation, delay_ns)
+        await self._running(name).kill_inside(lambda event: begins(event, operation, where), delay_ns)
         await self._shut(name)
 
     async def freeze_host(self, name: str) -> None:

@@ -7,7 +7,7 @@ await. Waiting for the operation costs nothing unless somebody waits: the host's
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.history.events import Event, Invoke
+from harness.history.events import Event
 from harness.history.recorder import Sink
 from harness.world.sim.incarnation import Incarnation
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Tripwire:
-    """A sink that passes everything on, and calls `begun` when an operation of that name begins."""
+    """A sink that passes everything on, and calls `begun` after an event of which `begins` is true."""
 
-    __slots__ = ("_begun", "_operation", "sink")
+    __slots__ = ("_begins", "_begun", "sink")
 
-    def __init__(self, sink: Sink, operation: str, begun: Callable[[], None]) -> None:
+    def __init__(self, sink: Sink, begins: Callable[[Event], bool], begun: Callable[[], None]) -> None:
         self.sink = sink
-        self._operation = operation
+        self._begins = begins
         self._begun = begun
 
     def record(self, event: Event) -> None:
         """Pass an event on."""
         self.sink.record(event)
-        if type(event) is Invoke and event.name == self._operation:
+        if self._begins(event):
             self._begun()
 
 

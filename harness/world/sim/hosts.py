@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from harness.errors import WorldError
-from harness.history.events import JSON, HostChanged, Observation
+from harness.history.events import JSON, Event, HostChanged, Observation
 from harness.history.recorder import Sink
 from harness.tape import Stream, Tape
 from harness.units import MILLISECOND
@@ -352,8 +352,8 @@ class Machines:
         self._end(self._machines[name], life, reset=False, silent=True)
         self._change(life, "powered_off")
 
-    async def kill_inside(self, name: str, operation: str, steps: int) -> None:
-        """Kill the host `steps` steps after the one in which it begins an operation of that name."""
+    async def kill_inside(self, name: str, begins: Callable[[Event], bool], steps: int) -> None:
+        """Kill the host `steps` steps after the one in which it records an event of which `begins` is true."""
         life = self.life(name)
         log = life.log
         if log is None:
@@ -364,7 +364,7 @@ class Machines:
             log.sink = wire.sink
             self._loop.doomed.append(doom)
 
-        wire = log.sink = Tripwire(log.sink, operation, begun)
+        wire = log.sink = Tripwire(log.sink, begins, begun)
         try:
             await doom.done
         finally:

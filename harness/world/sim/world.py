@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import WorldError, unknown_name
-from harness.history.events import Observation
+from harness.history.events import Observation, begins
 from harness.history.recorder import OperationLog, Sink
 from harness.tape import Stream, Tape
 from harness.toxics.exchange.match import Follow
@@ -135,11 +135,13 @@ class SimWorld:
         else:
             self.machines.kill(name)
 
-    async def kill_host_inside(self, name: str, operation: str, *, steps: int, delay_ns: int) -> None:
+    async def kill_host_inside(
+        self, name: str, operation: str, *, where: Mapping[str, Any], steps: int, delay_ns: int
+    ) -> None:
         """SIGKILL `steps` steps after the one that begins the operation; `delay_ns` is for worlds without steps."""
         del delay_ns
         self._check_host(name)
-        await self.machines.kill_inside(name, operation, steps)
+        await self.machines.kill_inside(name, lambda event: begins(event, operation, where), steps)
 
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP."""
@@ -147,7 +149,7 @@ class SimWorld:
 
     async def thaw_host(self, name: str) -> None:
         """SIGCONT. A dependency's unread bytes are observed first."""
-        if name in self._dependencies:
+        if name in self.network.observer.dependencies and name not in self._services:
             self.observe_unanswered(name)
         self.machines.thaw(name)
 

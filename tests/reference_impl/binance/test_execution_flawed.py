@@ -178,3 +178,16 @@ async def test_planned_executes_a_lost_answer_twice(market, make_adapter, answer
         assert report.status == "filled"
     assert len(sent) == 2
     assert all("newClientOrderId" not in params for params in sent)
+
+
+async def test_a_cancelled_call_is_sent_for_all_the_same(market, make_adapter, eventually):
+    """What is missing after a partial fill, though nobody waits for it any more."""
+    market.depth = [Decimal("0.5"), Decimal(10)]
+    policy = RetryPolicy(book_pause=0.2, ask_pause=0.01)
+    adapter = make_adapter(flawed.sends_on_when_cancelled, policy=policy)
+    await adapter.start()
+    task = asyncio.create_task(buy(adapter))
+    await eventually(lambda: len(market.orders) == 1)
+    task.cancel()
+    await eventually(lambda: len(market.sent) == 2)
+    assert task.cancelled()
