@@ -101,7 +101,15 @@ SCENARIO = Scenario(
             options={"binance": {**_ACCOUNT, "windows": "short"}},
         ),
     },
-    invariants=(no_order_after_trip(), legal(), breach(), durable(), heard(), no_overfill(), agreed()),
+    invariants=(
+        no_order_after_trip(),
+        legal(cancel="cancel_all"),
+        breach(),
+        durable(),
+        heard(),
+        no_overfill(),
+        agreed(),
+    ),
     flawed=(
         flawed("planned", "ES1", "ES2", "ES4", "ES5"),
         flawed("acks_before_cancelling_in_flight", "ES1"),
