@@ -24,7 +24,7 @@ SCENARIO = Scenario(
             needs=(at_least(10_500, "publish", outcome="ok", inside="redis.outage"),),
         ),
         "short": Profile(
-            hosts=(publisher(rate=1_500, drain_ns=seconds(2)), consumer()),
+            hosts=(publisher(rate=1_500, drain_ns=seconds(4)), consumer()),
             schedule=(during(seconds(1), between(seconds(8), seconds(9)), redis.outage(*MODES)),),
             settle_ns=seconds(8),
             needs=(at_least(10_500, "publish", outcome="ok", inside="redis.outage"),),
