@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Images of containers often forbid bytecode. Hundreds of processes start here, and each would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup gate test soak lint format bench clients client-table lock clean
+.PHONY: setup gate test soak lint format bench ml tft clients client-table lock clean
 
 setup: .venv/installed
 
@@ -43,6 +43,20 @@ format: setup
 
 bench: setup
 	$(BIN)/pytest -o python_files='bench_*.py' -m benchmark -s tests/benchmarks
+
+# The AI engine's own models: XGBoost and LightGBM (250 MB), and the tests that need them.
+ml: setup
+	$(BIN)/uv sync --quiet --locked --inexact --extra ml --system-certs 2>/dev/null || $(BIN)/uv sync --quiet --locked --inexact --extra ml
+	$(BIN)/pytest -rs $(AI_TESTS)
+
+# And the temporal fusion transformer. By pip, as uv would take PyTorch with CUDA (several GB) from PyPI; elsewhere say
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu, or have a wheel where pip looks and name it in TORCH.
+TORCH ?= torch>=2.9,<3
+tft: setup
+	$(PYTHON) -m pip --quiet --disable-pip-version-check --python $(BIN)/python install '$(TORCH)'
+	$(BIN)/pytest -rs $(AI_TESTS)
+
+AI_TESTS := tests/reference_impl/ai tests/scenarios/test_ai_metrics_installed.py
 
 # Other languages' Toxiproxy clients against the embedded proxy; needs node and npm, so it is no part of `test`.
 clients: setup

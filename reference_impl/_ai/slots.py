@@ -74,16 +74,13 @@ class Slot:
 
     def fill(self) -> None:
         """Put into place what belongs there now."""
-        model = None if self.removed or self.base is None else self.base
-        if model is not None and self.wrap is not None:
-            model = self.wrap(model)
-        self._filled = model
-        was = self.guard.reason
+        if self.base is None:
+            return  # there is still no model, for the same reason
+        model: Any = None if self.removed else self.base
+        self._filled = self.wrap(model) if model is not None and self.wrap is not None else model
+        works = self.guard.reason is None and model is not None
         self.guard = self.new_guard()
-        if model is not None and was is None:
-            self.guard.reason = None
-        elif model is not None:
-            self.guard.reason = "no_prediction"
+        self.guard.reason = None if works else "no_prediction"
 
     async def ask(self, rows: Sequence[Row], now_s: Callable[[], float], executor: Executor) -> Member | None:
         """Return the model's answer, or None: `reason` then says why. Takes no longer than the limit."""
