@@ -69,6 +69,7 @@ class Options:
     window: int = WINDOW
     stale_after_s: float = 600.0
     predict_limit_s: float = 0.5
+    fit_limit_s: float = 600.0
     stuck_after: int = STUCK_AFTER
     folds: int = 3
 
@@ -94,6 +95,7 @@ class AiEngine:
                 name=name,
                 factory=choice.usual,
                 limit_s=chosen.predict_limit_s,
+                fit_limit_s=chosen.fit_limit_s,
                 new_guard=lambda: Guard(stuck_after=chosen.stuck_after),
             )
             for name, choice in self._choices.items()
@@ -118,7 +120,7 @@ class AiEngine:
         if not self._seen:
             for candle in history[-(LOOKBACK + ROWS_SEEN - 1) :]:
                 self._see(candle)
-        await asyncio.gather(*(self._fit(slot) for slot in self.slots.values()))
+        await self._fit(*self.slots.values())
 
     async def on_candle(self, candle: Candle) -> tuple[Prediction, ...]:
         """Predict what comes after this candle, and return the predictions once they are on disk.
@@ -208,8 +210,11 @@ class AiEngine:
         if len(self._seen) == LOOKBACK:
             self._rows.append(row(tuple(self._seen)))
 
-    async def _fit(self, slot: Slot) -> None:
-        await slot.fit(table(self._history), self.options.folds, self._executor)
+    async def _fit(self, *slots: Slot) -> None:
+        """Fit one after the other: together they would only take the interpreter, and the cores, from who answers."""
+        data = await self._executor("prepare", table, self._history)
+        for slot in slots:
+            await slot.fit(data, self.options.folds, self._executor)
 
     async def _store(self, predictions: Sequence[Prediction]) -> None:
         await self._on_disk(self._ledger.store, predictions)

@@ -29,11 +29,12 @@ _CODES: Final = frozenset({"not_trained", "not_installed", "too_little_data"})
 
 @dataclass(slots=True, kw_only=True)
 class Slot:
-    """A place for a model. `limit_s` is how long a prediction may take."""
+    """A place for a model. A prediction may take `limit_s`, a training with its evaluation `fit_limit_s`."""
 
     name: str
     factory: Factory
     limit_s: float
+    fit_limit_s: float
     new_guard: Callable[[], Guard]
     base: Model | None = None
     wrap: Wrap | None = None
@@ -62,9 +63,12 @@ class Slot:
         What goes wrong is the reason why there is none, if there was none before.
         """
         try:
-            model, evaluation = await executor("fit", _fitted, self.factory, table, folds)
+            fitting = executor("fit", _fitted, self.factory, table, folds)
+            model, evaluation = await asyncio.wait_for(fitting, self.fit_limit_s)
         except UnavailableError as error:
             self._not_fitted(error.reason)
+        except TimeoutError:
+            self._not_fitted("fit_timeout")
         except Exception as error:  # noqa: BLE001 - a model may raise anything, and it is nobody's business outside
             log.warning("fitting %s failed: %s", self.name, type(error).__name__)
             self._not_fitted("fit_failed")

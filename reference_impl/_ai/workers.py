@@ -1,7 +1,8 @@
 """Where work is done that would hold up the event loop: fitting, predicting, the disk.
 
 An engine takes its executor as a parameter. `Threads` is the one for production. A thread of its own for each call, a
-daemon: one that hangs in a model holds up neither other calls nor the end of the process, as a pool's would.
+daemon: one that hangs in a prediction holds up neither other calls nor the end of the process, as a pool's would. Only
+a training is waited for at the end of the process, as native code that is cut off in the middle aborts it.
 XGBoost, LightGBM and PyTorch release the interpreter's lock while they compute; the small models do not, but the
 interpreter takes turns every 5 ms.
 """
@@ -11,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
-Task: TypeAlias = Literal["fit", "predict", "disk"]
+Task: TypeAlias = Literal["prepare", "fit", "predict", "disk"]
 
 
 class Executor(Protocol):
@@ -51,5 +52,5 @@ class Threads:
             except RuntimeError:
                 return  # the loop has ended: nobody waits any more
 
-        threading.Thread(target=work, name=f"ai-{task}", daemon=True).start()
+        threading.Thread(target=work, name=f"ai-{task}", daemon=task != "fit").start()
         return await done

@@ -44,10 +44,13 @@ class Prediction(Protocol):
 
 
 class Executor(Protocol):
-    """Runs a function off the event loop. The harness's may be slow, and may never return."""
+    """Runs a function off the event loop. The harness's may be slow, and may never return.
+
+    `fit` is the training of one model, which takes its time; `prepare` anything else that only computes.
+    """
 
     async def __call__(
-        self, task: Literal["fit", "predict", "disk"], function: Callable[..., Any], /, *args: Any
+        self, task: Literal["prepare", "fit", "predict", "disk"], function: Callable[..., Any], /, *args: Any
     ) -> Any:
         """Run it and return (or raise) what it does."""
 

@@ -175,7 +175,7 @@ async def test_what_is_not_installed_is_reported_and_cannot_be_swapped_in(tmp_pa
     if not missing:
         pytest.skip("every library is installed")
     await engine.start()
-    await asyncio.gather(*(engine._fit(slot) for slot in missing))
+    await engine._fit(*missing)
     assert {slot.reason for slot in missing} == {"not_installed"}
     with pytest.raises(EngineError, match="not_fitted"):
         await engine.swap(missing[0].name)
@@ -209,6 +209,21 @@ async def test_a_model_that_cannot_be_fitted(make_engine, candles):
     kept, engine.slots["lgbm"].factory = engine.slots["lgbm"].key, Unfit
     await engine.train(candles[:HISTORY])
     assert engine.slots["lgbm"].key == kept
+
+
+async def test_a_training_that_never_ends_costs_its_limit_and_its_model(make_engine, candles, hang):
+    """The others are fitted after it."""
+
+    class Hangs:
+        version = "hangs"
+
+        def fit(self, data):
+            raise hang
+
+    engine = await make_engine(train=False, fit_limit_s=0.05)
+    engine.slots["xgb"].factory = Hangs
+    await engine.train(candles[:HISTORY])
+    assert reasons(engine) == {"xgb": "fit_timeout", "lgbm": "no_prediction", "tft": "no_prediction"}
 
 
 async def test_a_full_disk_is_an_error_and_counts_nothing(make_engine, feed, candles):
