@@ -1,8 +1,8 @@
 """The portfolio as the plan sketches it, known holes included.
 
-Floats, an average price, trades as they arrive, however often; fees are added up whatever asset they were paid in. The
-state is in memory, and in a file that is written over in place when a snapshot is asked for. Two decimals, half up, for
-display: that is the part of the plan that a test of 2,000 trades looks at.
+Floats, an average price, trades as they arrive, however often. The state is in memory, and in a file that is written
+over in place when a snapshot is asked for. Two decimals, half up, for display: that is the part of the plan that a test
+of 2,000 trades looks at.
 """
 
 import json
@@ -51,9 +51,9 @@ class PlannedFigures:
     """The state."""
 
     positions: dict[str, PlannedPosition] = field(default_factory=dict)
-    fees: dict[str, float] = field(default_factory=lambda: {"USDT": 0.0})
-    deposits: dict[str, float] = field(default_factory=lambda: {"USDT": 0.0})
-    funding: dict[str, float] = field(default_factory=lambda: {"USDT": 0.0})
+    fees: dict[str, float] = field(default_factory=dict)
+    deposits: dict[str, float] = field(default_factory=dict)
+    funding: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class PlannedPortfolio:
         for trade in trades:
             quantity = float(trade["qty"]) * (1 if trade["side"] == "BUY" else -1)
             self._figures.positions.setdefault(trade["symbol"], PlannedPosition()).take(quantity, float(trade["price"]))
-            self._figures.fees["USDT"] += float(trade["commission"])
+            _add(self._figures.fees, trade["commissionAsset"], trade["commission"])
             new += 1
         return PlannedApplied(new)
 
@@ -116,7 +116,7 @@ class PlannedPortfolio:
         new = 0
         for income in incomes:
             sums = self._figures.deposits if income["incomeType"] == "TRANSFER" else self._figures.funding
-            sums["USDT"] += float(income["income"])
+            _add(sums, income["asset"], income["income"])
             new += 1
         return PlannedApplied(new)
 
@@ -126,11 +126,13 @@ class PlannedPortfolio:
 
     def value(self, marks: Mapping[str, Any], rates: Mapping[str, Any] | None = None) -> PlannedValue:
         """Return what it is worth."""
-        del rates
-        held = self._figures
+        held, known = self._figures, rates or {}
         realised = sum(one.realised for one in held.positions.values())
         unrealised = sum(one.amount * float(marks[symbol]) - one.cost for symbol, one in held.positions.items())
-        deposits, fees, funding = held.deposits["USDT"], held.fees["USDT"], held.funding["USDT"]
+        deposits, fees, funding = (
+            sum(amount * float(known.get(asset, 1)) for asset, amount in sums.items())
+            for sums in (held.deposits, held.fees, held.funding)
+        )
         equity = deposits + realised + unrealised - fees + funding
         return PlannedValue(deposits, realised, unrealised, fees, funding, equity)
 
@@ -152,6 +154,10 @@ class PlannedPortfolio:
     async def close(self) -> None:
         """Save."""
         await self.snapshot()
+
+
+def _add(sums: dict[str, float], asset: str, amount: Any) -> None:
+    sums[asset] = sums.get(asset, 0.0) + float(amount)
 
 
 def planned(*, directory: Path, name: str, **options: Any) -> PlannedPortfolio:
