@@ -131,10 +131,15 @@ class Portfolio:
         if self._state != "new":
             raise ClosedError("a portfolio is started once")
         await asyncio.to_thread(self.journal.open)
-        await self._load_snapshot()
-        self._saved_seq = self.accounts.seq
-        while found := await asyncio.to_thread(self.journal.since, self.accounts.seq, _CHUNK):
-            await self._take([entry for entry, _ in found], found[-1][1])
+        try:
+            await self._load_snapshot()
+            self._saved_seq = self.accounts.seq
+            while found := await asyncio.to_thread(self.journal.since, self.accounts.seq, _CHUNK):
+                await self._take([entry for entry, _ in found], found[-1][1])
+        except BaseException:
+            self._state = "closed"
+            self.journal.close()  # or the next one would find it locked
+            raise
         self._state = "open"
 
     async def apply(self, trades: Iterable[Mapping[str, Any]]) -> Applied:
@@ -194,7 +199,7 @@ class Portfolio:
             journal=self.journal,
             read=self._read,
             add=lambda fills: self._apart(partial(self._add, fills)),
-            figures=self.figures,
+            accounts=self.accounts,
             quote=self._options.quote,
             deadline_s=deadline_s,
         )
@@ -244,14 +249,16 @@ class Portfolio:
         return Applied(len(added.new), len(entries) - len(added.new))
 
     async def _take(self, entries: Sequence[Entry], seq: int) -> None:
-        """Take entries that are in the journal up to `seq`."""
-        for symbol, base in sorted(self.accounts.take(entries).items()):
-            try:
-                self.accounts.ledgers[symbol] = await asyncio.to_thread(self._renewed, symbol, base)
-            except StorageError:
-                self._state = "failed"  # the journal is ahead of the figures now: only a new start can mend that
-                raise
-        self.accounts.seq = seq
+        """Take entries that are in the journal, up to `seq`."""
+        try:
+            renewed = {
+                symbol: await asyncio.to_thread(self._renewed, symbol, base)
+                for symbol, base in sorted(self.accounts.behind(entries).items())
+            }
+        except StorageError:
+            self._state = "failed"  # the journal is ahead of the figures now: only a new start can mend that
+            raise
+        self.accounts.take(entries, seq, renewed)
 
     def _renewed(self, symbol: str, base: int) -> Ledger:
         return self.accounts.ledgers[symbol].renewed(base, self.journal.trades(symbol, base))

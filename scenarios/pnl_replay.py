@@ -32,9 +32,9 @@ SCENARIO = Scenario(
                 during(
                     between(seconds(4), seconds(7)),
                     between(seconds(4), seconds(7)),
-                    network.drop_http_reply("desk", "binance", share=0.4),
-                    network.reset_http("desk", "binance", "after", "mid-reply", share=0.4),
-                    binance.timeouts("after", share=0.4),
+                    network.drop_http_reply("desk", "binance", share=0.8),
+                    network.reset_http("desk", "binance", "after", "mid-reply", share=0.8),
+                    binance.timeouts("after", scope="reads", share=0.8),
                 ),
                 during(
                     between(seconds(17), seconds(20)),
@@ -61,8 +61,8 @@ SCENARIO = Scenario(
                 during(
                     ms(1_500),
                     seconds(2),
-                    network.drop_http_reply("desk", "binance", share=0.4),
-                    binance.timeouts("after", share=0.4),
+                    network.drop_http_reply("desk", "binance", share=0.8),
+                    binance.timeouts("after", scope="reads", share=0.8),
                     network.partition("desk", "binance"),
                     network.latency("desk", "binance", latency_ms=400, jitter_ms=300),
                 ),

@@ -28,11 +28,22 @@ class Accounts:
         self._quote = quote
         self._window = window
 
-    def take(self, entries: Iterable[Entry]) -> dict[str, int]:
-        """Take new entries; return the symbols on which one was older than the seal.
+    def behind(self, entries: Iterable[Entry]) -> dict[str, int]:
+        """Return the symbols on which one of these is older than the seal, and after which trade to renew them."""
+        first: dict[str, int] = {}
+        for entry in entries:
+            if isinstance(entry, Fill):
+                first[entry.symbol] = min(entry.trade_id, first.get(entry.symbol, entry.trade_id))
+        known = {symbol: self.ledgers[symbol] for symbol in first if symbol in self.ledgers}
+        bases = {symbol: ledger.behind(first[symbol]) for symbol, ledger in known.items()}
+        return {symbol: base for symbol, base in bases.items() if base is not None}
 
-        Their ledgers must be renewed, with all trades that have a higher id than the one returned with the symbol.
+    def take(self, entries: Iterable[Entry], seq: int, renewed: Mapping[str, Ledger]) -> None:
+        """Take new entries, up to that number of the journal, all at once for whoever reads the figures.
+
+        `renewed` are the ledgers of the symbols that are `behind`; they have their trades already.
         """
+        self.ledgers |= renewed
         trades: dict[str, list[Trade]] = {}
         for entry in entries:
             if isinstance(entry, Fill):
@@ -40,11 +51,10 @@ class Accounts:
                 self.charge(entry)
             else:
                 _book(self.flows[entry.kind], entry.asset, entry.amount)
-        return {
-            symbol: self._ledger(symbol).base(min(added)[0])
-            for symbol, added in trades.items()
-            if not self._ledger(symbol).add(added)
-        }
+        for symbol, added in trades.items():
+            if symbol not in renewed:
+                self._ledger(symbol).add(added)
+        self.seq = seq
 
     def charge(self, fill: Fill) -> None:
         """Book the fee of a trade, in its own asset."""

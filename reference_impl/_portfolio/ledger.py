@@ -4,9 +4,9 @@ On one symbol the exchange numbers trades as it makes them (`fromId` pages by th
 order of time, and needs no clock. Trades that arrive in order cost the same whatever went before. The newest `size` to
 `2 * size` of them are kept beside the book that was sealed before them: a late trade among these is put in its place,
 and they are taken again. For one that is older than the seal the trades since then must be read from the journal
-(`add` says so, `renewed` takes them), beginning at a checkpoint: books of earlier seals, the older the fewer, so that
-being late costs about as much as it is late. Checkpoints are not in snapshots: the first trade that is very late after
-a new start has all trades of its symbol read, a second for about 100,000.
+(`behind` says so, `renewed` takes them), beginning at a checkpoint: books of earlier seals, the older the fewer, so
+that being late costs about as much as it is late. Checkpoints are not in snapshots: the first trade that is very late
+after a new start has all trades of its symbol read, a second for about 100,000.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,8 +44,13 @@ class Ledger:
         self.sealed, self.head = sealed.copy(), sealed.copy()
         self.window: list[Trade] = []
 
-    def base(self, trade_id: int) -> int:
-        """Return the id of the last trade before the latest checkpoint that a trade of that id comes after; or -1."""
+    def behind(self, trade_id: int) -> int | None:
+        """Return None if a trade of that id can be added. It cannot if it is older than the seal.
+
+        Then return after which trade the ledger must be renewed: the last one before a checkpoint, or -1.
+        """
+        if trade_id > self.sealed_id:
+            return None
         return max((one.last_id for one in self._checkpoints if one.last_id < trade_id), default=-1)
 
     def renewed(self, base: int, trades: Iterable[Trade]) -> Self:
@@ -61,11 +66,10 @@ class Ledger:
             ledger.add(chunk)
         return ledger
 
-    def add(self, trades: Sequence[Trade]) -> bool:
-        """Take trades that were not taken before; return False, and change nothing, if one is older than the seal."""
+    def add(self, trades: Sequence[Trade]) -> None:
+        """Take trades that were not taken before, none of them `behind`."""
         ordered = sorted(trades)
-        if ordered[0][0] <= self.sealed_id:
-            return False
+        assert ordered[0][0] > self.sealed_id
         if self.window and ordered[0][0] < self.window[-1][0]:
             self.window = sorted([*self.window, *ordered])
             self.replay()
@@ -76,7 +80,6 @@ class Ledger:
         if len(self.window) >= 2 * self._size:
             self._seal(self.window[: -self._size])
             del self.window[: -self._size]
-        return True
 
     def replay(self) -> None:
         """Take the trades of the window again, after the sealed ones."""

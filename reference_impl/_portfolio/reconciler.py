@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
+from reference_impl._portfolio.accounts import Accounts
 from reference_impl._portfolio.journal import Journal
-from reference_impl._portfolio.model import Figures, Fill
+from reference_impl._portfolio.model import Fill
 from reference_impl._portfolio.reconciling import (
     PAGE,
     Difference,
@@ -31,28 +32,30 @@ class Call(Protocol):
 
 @dataclass(slots=True)
 class Reconciler:
-    """One comparison. `add` takes trades, `read` asks the journal, `figures` are the present ones."""
+    """One comparison. `add` takes trades, `read` asks the journal, `accounts` are the ones that are kept meanwhile."""
 
     get: Get
     journal: Journal
     read: Call
     add: Callable[[Sequence[Fill]], Awaitable[Any]]
-    figures: Callable[[], Figures]
+    accounts: Accounts
     quote: str
     deadline_s: float
     backfilled: list[tuple[str, int]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
     async def run(self, symbols: Sequence[str], rates: Mapping[str, Decimal | str]) -> Reconciliation:
-        """Compare until the exchange has nothing new to tell, and then the account that it told of before that."""
+        """Compare until neither side has anything new, and then the account that the exchange told of before that."""
         asked = set(symbols)
         settled = False
         for _ in range(_ROUNDS_MAX):
             account = await read_account(self.get, self.deadline_s)
-            asked |= {*self.figures().positions, *account.positions}
+            asked |= {*self.accounts.ledgers, *account.positions}
             fresh = [await self.compare(symbol) for symbol in sorted(asked)]
-            if not any(fresh):
-                self.differences += compare_account(self.figures(), account, rates, self.quote)
+            seq = self.accounts.seq
+            ahead = [await self._ahead(symbol) for symbol in sorted(asked)]
+            if not any(fresh) and not any(ahead) and seq == self.accounts.seq:
+                self.differences += compare_account(self.accounts.figures(), account, rates, self.quote)
                 settled = True
                 break
         verified = await self.read(self.journal.verified)
@@ -62,6 +65,13 @@ class Reconciler:
             settled=settled,
             through={symbol: verified.get(symbol, -1) for symbol in sorted(asked)},
         )
+
+    async def _ahead(self, symbol: str) -> bool:
+        """Return whether we have a trade that the exchange was not asked about yet: it came by another way."""
+        newest = await self.read(self.journal.newest, symbol)
+        verified = await self.read(self.journal.verified)
+        unknown = {one.name for one in self.differences if one.kind == "unknown_trade"}
+        return newest > verified.get(symbol, -1) and f"{symbol} {newest}" not in unknown
 
     async def compare(self, symbol: str) -> int:
         """Compare a symbol's trades after the last one compared, and take what is missing; return how many there were.

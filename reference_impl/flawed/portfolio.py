@@ -64,20 +64,23 @@ class _WrongOnFlipLedger(Ledger):
 class _ArrivalLedger(Ledger):
     """Takes trades as they come."""
 
-    def add(self, trades: Sequence[Trade]) -> bool:
+    def add(self, trades: Sequence[Trade]) -> None:
         for _, amount, price in trades:
             self.sealed.take(amount, price)
         self.replay()
-        return True
 
 
 class _PunctualLedger(Ledger):
     """Takes only what is newer than all it has: what comes late must have been seen before."""
 
-    def add(self, trades: Sequence[Trade]) -> bool:
+    def behind(self, trade_id: int) -> int | None:
+        del trade_id
+        return None
+
+    def add(self, trades: Sequence[Trade]) -> None:
         last = self.window[-1][0] if self.window else -1
-        newer = [trade for trade in trades if trade[0] > last]
-        return super().add(newer) if newer else True
+        if newer := [trade for trade in trades if trade[0] > last]:
+            super().add(newer)
 
 
 class _RoundingAccounts(Accounts):

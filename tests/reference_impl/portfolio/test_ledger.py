@@ -44,8 +44,10 @@ def arrive(trades, batch=3, size=SIZE):
     for start in range(0, len(trades), batch):
         some = trades[start : start + batch]
         known += some
-        if not ledger.add(some):
-            base = ledger.base(min(some)[0])
+        base = ledger.behind(min(some)[0])
+        if base is None:
+            ledger.add(some)
+        else:
             ledger = ledger.renewed(base, [one for one in sorted(known) if one[0] > base])
     return ledger
 
@@ -74,7 +76,7 @@ def test_in_order_nothing_is_taken_again():
 
     ledger = CountingLedger(SIZE)
     for trade in trades_of(500):
-        assert ledger.add([trade])
+        ledger.add([trade])
     assert taken <= 2 * 500
     assert len(ledger.window) < 2 * SIZE
 
@@ -84,18 +86,19 @@ def test_a_late_trade_within_the_window_needs_no_journal():
     trades = trades_of(30)
     late = trades.pop(-3)
     ledger = arrive(trades)
-    assert ledger.add([late])
+    assert ledger.behind(late[0]) is None
+    ledger.add([late])
     assert outcome(ledger.head) == truth([*trades, late])
 
 
-def test_a_trade_behind_the_seal_is_refused_and_changes_nothing():
-    """Whoever has the journal must help."""
+def test_a_trade_behind_the_seal_needs_the_journal():
+    """From a trade before it on; without a checkpoint, from the first."""
     trades = trades_of(60)
-    late = trades.pop(10)
+    late = trades.pop(30)
     ledger = arrive(trades)
-    before = outcome(ledger.head)
-    assert not ledger.add([late, (10**6, Decimal(1), Decimal(1))])
-    assert outcome(ledger.head) == before
+    base = ledger.behind(late[0])
+    assert 0 < base < late[0]
+    assert ledger.behind(trades[0][0]) == -1
 
 
 @pytest.mark.parametrize("age", [20, 100, 1_000, 3_000])
@@ -104,7 +107,8 @@ def test_being_late_costs_about_as_much_as_it_is_late(age):
     trades = trades_of(5_000)
     late = trades.pop(-age)
     ledger = arrive(trades, batch=1)
-    base = ledger.base(late[0])
+    base = ledger.behind(late[0])
+    base = -1 if base is None else base
     again = [one for one in trades if one[0] > base]
     assert len(again) <= 2 * age + 4 * SIZE
     renewed = ledger.renewed(base, sorted([*again, late]))
@@ -124,5 +128,5 @@ def test_saved_and_loaded(count):
     ledger = arrive(trades[:count])
     other = Ledger.from_json(ledger.as_json(), SIZE)
     for one in trades[count:]:
-        assert other.add([one])
+        other.add([one])
     assert outcome(other.head) == truth(trades)

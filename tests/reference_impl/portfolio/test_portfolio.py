@@ -257,6 +257,46 @@ async def test_a_journal_that_cannot_be_read_ends_it(opened, trade):
     assert (await opened()).figures().positions["BTCUSDT"].amount == 11
 
 
+async def test_a_start_that_fails_leaves_the_journal_free(tmp_path, opened, trade):
+    """The next one is not told that it is locked."""
+    first = await opened()
+    await first.apply([trade("BTCUSDT", 1, "1", "10")])
+    await first.close()
+    (tmp_path / "p.portfolio.snapshot").unlink()
+    second = make(directory=tmp_path, name="p")
+
+    def broken(*_):
+        raise StorageError("the journal cannot be read: disk I/O error")
+
+    second.journal.since = broken
+    with pytest.raises(StorageError, match="disk I/O"):
+        await second.start()
+    assert (await opened()).figures().positions["BTCUSDT"].amount == 1
+
+
+async def test_who_reads_meanwhile_sees_all_of_a_batch_or_nothing(opened, trade):
+    """While a late trade has the journal read, position and fees are those before it."""
+    portfolio = await opened(window=1)
+    for number in range(20, 30):
+        await portfolio.apply([trade("BTCUSDT", number, "1", "10", fee="1")])
+    before, entered, go_on = portfolio.figures(), threading.Event(), threading.Event()
+    trades = portfolio.journal.trades
+
+    def slow(*args):
+        entered.set()
+        go_on.wait(10)
+        return trades(*args)
+
+    portfolio.journal.trades = slow
+    late = [trade("BTCUSDT", 1, "1", "10", fee="1"), trade("XRPUSDT", 1, "1", "10", fee="1")]
+    task = asyncio.ensure_future(portfolio.apply(late))
+    await asyncio.to_thread(entered.wait, 10)
+    assert portfolio.figures() == before
+    go_on.set()
+    await task
+    assert (portfolio.figures().positions["BTCUSDT"].amount, portfolio.figures().fees["USDT"]) == (11, 12)
+
+
 async def test_many_callers_at_once(opened, trade):
     """Each gets its own answer, and each trade counts once."""
     portfolio = await opened()

@@ -48,6 +48,25 @@ async def test_the_exchange_trades_on_meanwhile(account, trade):
     assert (found.settled, found.differences, len(found.backfilled)) == (True, (), 3)
 
 
+async def test_a_trade_that_comes_by_a_stream_meanwhile(account, trade):
+    """Booked after the exchange was asked about trades: no difference, but another round."""
+    portfolio, there = account
+    there.trades = [trade("BTCUSDT", 1, "1", "10")]
+    streamed = trade("BTCUSDT", 2, "1", "10")
+    get = there.get
+
+    async def meanwhile(path, params, **options):
+        answer = await get(path, params, **options)
+        if path.endswith("userTrades") and len(there.asked) == 4:  # both sides have agreed on the first by then
+            there.trades.append(streamed)
+            await portfolio.apply([streamed])
+        return answer
+
+    found = await portfolio.reconcile(meanwhile)
+    assert (found.settled, found.differences, found.through) == (True, (), {"BTCUSDT": 2})
+    assert len(there.asked) == 8
+
+
 async def test_an_exchange_that_never_stands_still(account, trade):
     """Is not compared, and that is said."""
     portfolio, there = account
