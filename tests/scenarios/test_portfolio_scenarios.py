@@ -116,7 +116,7 @@ def test_a_crash_point_that_loses_something_is_found(tmp_path: Path, variant: st
 
 def test_the_desk_finds_what_was_withheld(run_short) -> None:
     """Reconciling has gaps to find, and names them; in the end the exchange and the books agree."""
-    result = run_short(REPLAY, seed=2)
+    result = run_short(REPLAY, seed=1)
     assert result.history is not None
     found = [one.result for one in operations(load(Path(result.history)), "reconcile") if one.result is not None]
     assert sum(len(one["backfilled"]) for one in found) > 0
