@@ -12,30 +12,24 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from harness.errors import WorldError
 from harness.history.events import JSON, Event, HostChanged, Observation
 from harness.history.recorder import Sink
 from harness.tape import Stream, Tape
-from harness.units import MILLISECOND
 from harness.world.damage import damage
 from harness.world.sim import escapes, full_disks
 from harness.world.sim.doom import Doom, Tripwire
 from harness.world.sim.handles import SimTimerHandle, is_task_step
-from harness.world.sim.identity import SimFuture
 from harness.world.sim.incarnation import HOST, Incarnation, WallClock
 from harness.world.sim.loop import SimLoop
 from harness.world.sim.machine import EPOCH_NS
 from harness.world.sim.network import Network
+from harness.world.sim.threads import Threads
 from harness.world.sim.trace import Trace
 
-T = TypeVar("T")
-
 HARNESS: Final = "harness"
-EXECUTOR_MIN_NS: Final = 20_000
-EXECUTOR_MAX_NS: Final = MILLISECOND
-_EXECUTOR_SPAN: Final = EXECUTOR_MAX_NS - EXECUTOR_MIN_NS + 1
 _TEXT_MAX: Final = 300
 _LAST_STEPS_MAX: Final = 50
 
@@ -56,26 +50,6 @@ class SimMachine:
         self.draws = tape.stream(f"executor/{name}")
 
 
-class Job(SimFuture[T]):
-    """A thread's work. `queued` is when a thread will be free to begin it, and the timer at which it is done.
-
-    As with concurrent.futures, cancelling it before then keeps it from being done; later nothing stops it.
-    """
-
-    __slots__ = ("queued",)
-
-    queued: tuple[int, asyncio.TimerHandle]
-
-    def cancel(self, msg: Any = None) -> bool:
-        """Like a future's."""
-        if not super().cancel(msg):
-            return False
-        queued = getattr(self, "queued", None)
-        if queued is not None and self.get_loop().now < queued[0]:  # type: ignore[attr-defined] # a SimLoop
-            queued[1].cancel()
-        return True
-
-
 class Machines:
     """All machines of one run. Implements `harness.world.sim.machine.Machine` for the current one."""
 
@@ -92,8 +66,9 @@ class Machines:
         self._graveyard: list[Incarnation] = []
         self._lives = 0
         self._over = False
-        self._busy_until: dict[object, int] = {}  # by executor
         self.harness = self._new_life(self._machine(HARNESS))
+        self._threads = Threads(loop, self.harness, lambda name: self._machines[name].draws)
+        self.run_blocking = self._threads.run
         network.harness = self.harness
         network.power(HARNESS, on=True)
         loop.run_blocking = self.run_blocking
@@ -131,43 +106,6 @@ class Machines:
         disk = self._machines[self._current().machine].disk_text
         real = os.path.realpath(path)
         return real == disk or real.startswith(disk + os.sep)
-
-    def run_blocking(self, executor: object, call: Callable[[], T]) -> "asyncio.Future[T]":
-        """Run `call` inline after a drawn delay; FIFO where `executor` has one worker."""
-        loop = self._loop
-        host = HOST.get(self.harness)
-        took = EXECUTOR_MIN_NS + self._machines[host.machine].draws.below(_EXECUTOR_SPAN)
-        begin = now = loop.now
-        if getattr(executor, "_max_workers", None) == 1:
-            begin = self._busy_until.get(executor, 0)
-            begin = max(begin, now)
-            self._busy_until[executor] = begin + took
-        future: Job[T] = Job(loop=loop)
-        # A thread has a context of its own; what it needs of ours is the host.
-        timer = loop.call_at_ns(begin + took, self._run_job, future, call, context=host.context.copy())
-        if begin > now:
-            future.queued = begin, timer
-        return future
-
-    def _run_job(self, future: "asyncio.Future[Any]", call: Callable[[], Any]) -> None:
-        if self._over:
-            future.cancel()  # dead hosts are let go on for their coroutines' sake, not to do work
-            return
-        try:
-            result = call()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except StopIteration as error:
-            failure: BaseException = RuntimeError("StopIteration raised in an executor")
-            failure.__cause__ = error
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-            failure = error
-        else:
-            if not future.done():
-                future.set_result(result)
-            return
-        if not future.done():
-            future.set_exception(failure)
 
     def _current(self) -> Incarnation:
         return HOST.get(self.harness)
@@ -401,7 +339,7 @@ class Machines:
 
     def unpark_all(self) -> None:
         """Let every task run again, dead hosts' included: the run is over, and coroutines must be brought to an end."""
-        self._over = True
+        self._over = self._threads.over = True
         lives = [*(m.life for m in self._machines.values() if m.life), *self._graveyard]
         for life in lives:
             if life.parked is not None:
