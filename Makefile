@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Images of containers often forbid bytecode. Hundreds of processes start here, and each would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup gate test soak lint format bench ml tft clients client-table lock clean
+.PHONY: setup gate campaign test soak lint format bench ml tft clients client-table lock clean
 
 setup: .venv/installed
 
@@ -24,6 +24,10 @@ gate: setup
 	$(BIN)/harness gate
 
 # Three workers on two cores: tests of the real world mostly wait, for processes and sockets.
+# What the gate samples: 200 seeds of every scenario in the sim world; an hour or two on two cores.
+campaign: setup
+	$(BIN)/harness run --seeds 200 --jobs 2
+
 test: setup
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not benchmark"
 
