@@ -5,8 +5,10 @@ in a row its circuit opens: it is left alone for `pause_s`, twice as long after 
 `pause_s_max`; then one prediction is tried. A model whose call has not come back is not called again, so one that hangs
 holds one thread, however long it hangs.
 
-An answer that is the same to the last bit, `stuck_after` times in a row on candles that differ, is no answer: the model
-is `stuck` until it says anything else. It is still asked, as that costs nothing and is the only way to find out.
+An answer that is the same to the last bit, `stuck_after` times in a row on candles that differ, is suspect: trees give
+such in a calm market, and so does a model that is stuck. Which it is shows when it is asked about other candles, those
+of its training (`slots.py`), and `varies` tells the guard. A model that is `stuck` is still asked: there is no other way
+to find out that it is not any more.
 """
 
 import math
@@ -68,6 +70,12 @@ class Guard:
         self._failures = 0
         self.reason = "stuck" if self._same >= self.stuck_after else None
         return None if self.reason else value
+
+    def varies(self) -> float | None:
+        """Take it that the model does tell other candles apart; return the answer that was suspect."""
+        self._same = 1
+        self.reason = None
+        return self._last
 
     def failed(self, reason: str, now_s: float) -> None:
         """Take a failure."""

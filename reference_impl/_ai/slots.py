@@ -7,7 +7,7 @@ a call to what filled the place before may still be out, and is forgotten.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 
 Wrap: TypeAlias = Callable[[Any], Any]
 
+_PROBES: Final = 12
+_PROBE_EVERY: Final = 7
+"""Rows from one probe to the next, so that they are of different moves."""
+_PROBE_ROWS: Final = 12
+"""Rows that every model is content with (the transformer's steps)."""
 _CODES: Final = frozenset({"not_trained", "not_installed", "too_little_data"})
 """Reasons that our own models give; any other is told as `raised`."""
 
@@ -42,6 +47,7 @@ class Slot:
     evaluation: Evaluation | None = None
     guard: Guard = field(init=False)
     _filled: Any = None
+    _probes: Sequence[Sequence[Row]] = ()
     _calls: set["asyncio.Future[Any]"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -74,6 +80,7 @@ class Slot:
             self._not_fitted("fit_failed")
         else:
             self.base, self.evaluation = model, evaluation
+            self._probes = [table.rows[:end] for end in range(len(table.rows), _PROBE_ROWS, -_PROBE_EVERY)][:_PROBES]
             self.fill()
 
     def fill(self) -> None:
@@ -91,18 +98,30 @@ class Slot:
         model, guard = self._filled, self.guard
         if model is None or not guard.admits(now_s()):
             return None
-        guard.asked()
-        call = asyncio.ensure_future(executor("predict", model.predict, rows))
-        self._calls.add(call)
-        call.add_done_callback(lambda done: self._came_back(guard, done))
-        await asyncio.wait({call}, timeout=self.limit_s)
+        call = await self._called(guard, executor("predict", model.predict, rows))
         chance = _heard(guard, call, now_s())
+        if guard.reason == "stuck" and await self._varies(model, guard, executor):
+            chance = guard.varies()
         if chance is not None:
             return Member(self.name, str(model.version), chance)
         log.warning("no prediction of %s: %s", self.name, guard.reason)
         if self.guard is not guard and self.guard.reason is None:
             self.guard.reason = "no_prediction"  # fitted anew meanwhile: it has yet to show that it works
         return None
+
+    async def _varies(self, model: Any, guard: Guard, executor: Executor) -> bool:
+        """Whether the model tells candles of its training apart."""
+        call = await self._called(guard, executor("predict", _answers, model, self._probes))
+        return call.done() and call.exception() is None and len(call.result()) > 1
+
+    async def _called(self, guard: Guard, calling: Coroutine[Any, Any, Any]) -> "asyncio.Future[Any]":
+        """Return a call when it is done, or when its time is up."""
+        guard.asked()
+        call = asyncio.ensure_future(calling)
+        self._calls.add(call)
+        call.add_done_callback(lambda done: self._came_back(guard, done))
+        await asyncio.wait({call}, timeout=self.limit_s)
+        return call
 
     async def close(self) -> None:
         """Wait for no answer any more; a thread that hangs is left to itself."""
@@ -127,6 +146,11 @@ def _fitted(factory: Factory, table: Table, folds: int) -> tuple[Model, Evaluati
     model = factory()
     model.fit(table)
     return model, evaluation
+
+
+def _answers(model: Any, probes: Sequence[Sequence[Row]]) -> set[Any]:
+    """Return what a model says of these rows, each answer once."""
+    return {model.predict(rows) for rows in probes}
 
 
 def _heard(guard: Guard, call: "asyncio.Future[Any]", now_s: float) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 from reference_impl._ai.lineups import Choice, lineup
 from reference_impl._ai.model import EngineError
 from reference_impl._ai.workers import Threads
-from reference_impl.ai_engine import AiEngine, Options, make
+from reference_impl.ai_engine import ROWS_SEEN, AiEngine, Options, make
 
 HISTORY = 120
 SOURCES = {"xgb", "lgbm", "tft", "ensemble", "strategy-trend", "strategy-revert", "meta-strategy", "rl-sizing"}
@@ -122,6 +122,22 @@ async def test_a_stuck_model_is_found_out(make_engine, feed, around):
     made = await feed(engine, 6)
     assert ["tft" in {one.source for one in predictions} for predictions in made] == [True] * 3 + [False] * 3
     assert reasons(engine)["tft"] == "stuck"
+
+
+async def test_a_model_that_only_repeats_itself_in_a_calm_market_is_not_stuck(make_engine, feed):
+    """It says the same of every new candle, as trees may, but tells those of its training apart."""
+    engine = await make_engine()
+    known = engine.slots["tft"].base
+
+    class Calm:
+        version = "calm"
+
+        def predict(self, rows):
+            return 0.7 if len(rows) == ROWS_SEEN else known.predict(rows)
+
+    await engine.disturb("tft", lambda _: Calm())
+    made = await feed(engine, 10)
+    assert ["tft" in {one.source for one in predictions} for predictions in made] == [True] * 10
 
 
 async def test_a_removed_model_is_away_before_the_next_candle(make_engine, feed):
