@@ -3,13 +3,15 @@
 from typing import Final
 
 from harness.faults import network, process
+from harness.invariants.ai_absence import absent_is_absent
 from harness.invariants.ai_freshness import fresh
-from harness.invariants.ai_metrics import absent_is_absent, causal, not_constant
+from harness.invariants.ai_metrics import causal, not_constant
 from harness.invariants.bounds import bounded
 from harness.invariants.needs import Need, at_least, observed_at_least
 from harness.scenario import FlawedVariant, Profile, Scenario, between, during
 from harness.units import as_seconds, ms, seconds
-from scenarios.ai_hosts import STAGES, dashboard, engine
+from scenarios.ai_feeder import STAGES
+from scenarios.ai_hosts import dashboard, engine
 
 WINDOW: Final = 40
 STUCK_AFTER: Final = 10

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from harness.history.history import History
-from harness.invariants.ai_metrics import Wrong, explain
-from harness.invariants.ai_record import Expected, Told, answers, read_engines, told
+from harness.invariants.ai_answers import Told, Wrong, answers, explain, told
+from harness.invariants.ai_record import read_engines
+from harness.invariants.ai_states import Expected
 from harness.invariants.base import none_of
 from harness.units import MILLISECOND, SECOND, human, ms
 from harness.verdict import InvariantResult

@@ -9,90 +9,28 @@ Outcomes count once: the first one given to a prediction. The window of a source
 present version that have an outcome, by the order in which they were made.
 """
 
-from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final
 
 from harness.history.history import History
 from harness.history.query import OperationRecord, operations
-
-SLOTS: Final = ("xgb", "lgbm", "tft")
-ENSEMBLE: Final = "ensemble"
-META: Final = "meta-strategy"
-SIZING: Final = "rl-sizing"
-SOURCES: Final = (*SLOTS, ENSEMBLE, META, SIZING)
+from harness.invariants.ai_states import (
+    ENSEMBLE,
+    META,
+    SIZING,
+    SLOTS,
+    SOURCES,
+    EngineRecord,
+    Expected,
+    Fabricated,
+    Owed,
+)
 
 _FED: Final = frozenset({"start", "train", "predict", "resolve", "disturb", "restore", "swap"})
 _SILENT: Final = frozenset({"raise", "hang", "nan"})
 """Disturbances under which a model cannot have predicted anything."""
-
-Owed: TypeAlias = Literal["value", "nothing", "either"]
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One source's figure in one state. `as_of` is the span in which its newest outcome was taken; None: none yet."""
-
-    owed: Owed
-    samples: int = 0
-    hits: int = 0
-    reward: int = 0
-    confidence: float | None = None
-    """Of the newest prediction; None if that is not known."""
-    as_of: tuple[int, int | None] | None = None
-    version: str | None = None
-
-    @property
-    def accuracy(self) -> Fraction | None:
-        """The share of hits."""
-        return Fraction(self.hits, self.samples) if self.samples else None
-
-    @property
-    def mean_reward(self) -> Fraction | None:
-        """Mean of size x direction x return, in millionths of the price."""
-        return Fraction(self.reward, 100 * self.samples) if self.samples else None
-
-
-@dataclass(frozen=True, slots=True)
-class Fabricated:
-    """A prediction of a model that could not make any, or none of one that nothing was done to."""
-
-    record: OperationRecord
-    slot: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class EngineRecord:
-    """Everything one engine was given, as states. Each list holds the changes of one source, by operation."""
-
-    actor: str
-    begun: Sequence[int]
-    """Where in the history each operation begins."""
-    ended: Sequence[int]
-    """Where the operations up to each of these have all ended (ascending; parallel to `ended_upto`)."""
-    ended_upto: Sequence[int]
-    doubts: Sequence[tuple[int, int | None]]
-    """Operations that gave outcomes and never ended, and where in the history what they gave was confirmed."""
-    changes: Mapping[str, Sequence[tuple[int, Expected]]]
-    fabricated: Sequence[Fabricated]
-    predicts: int
-    canaries: Sequence[str]
-
-    def candidates(self, source: str, question: OperationRecord) -> list[Expected]:
-        """Return the states that the answer may have been given in."""
-        assert question.end_at is not None
-        at = bisect_right(self.ended, question.start_at)
-        low = self.ended_upto[at - 1] if at else -1
-        open_doubts = (one for one, end_at in self.doubts if end_at is None or end_at > question.start_at)
-        low = min(low, *(one - 1 for one in open_doubts), low)
-        high = bisect_right(self.begun, question.end_at) - 1
-        changes = self.changes.get(source, ())
-        first = bisect_right(changes, low, key=lambda one: one[0])
-        before = [changes[first - 1][1]] if first else []
-        return before + [one for number, one in changes[first:] if number <= high]
 
 
 def read_engines(history: History, window: int, stuck_after: int) -> dict[str, EngineRecord]:
@@ -301,45 +239,3 @@ class _Reader:
                 tally.as_of = (tally.as_of[0], record.end_ns)
                 if record.outcome == "ok":
                     self._doubts[self._doubtful.pop(prediction)] = record.end_at
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One figure of one answer; `figure` is None if the answer has no such figure."""
-
-    question: OperationRecord
-    engine: str
-    source: str
-    figure: Mapping[str, Any] | None
-    body: Any
-    status: int
-
-    @property
-    def value(self) -> Any:
-        """The figure's number: the accuracy, or what the sizes have earned."""
-        if self.figure is None:
-            return None
-        return self.figure.get("mean_reward_ppm" if self.source == SIZING else "accuracy")
-
-
-def answers(history: History) -> list[OperationRecord]:
-    """Return the questions that got an answer over HTTP."""
-    return [one for one in operations(history, "metrics") if one.outcome == "ok" and one.result is not None]
-
-
-def told(question: OperationRecord) -> Iterator[Told]:
-    """Yield the figures that the answer to a question has, or should have."""
-    assert question.result is not None
-    body, status = question.result["body"], question.result["status"]
-    path = str(question.value["path"]).rpartition("/")[2]
-    places: dict[str, tuple[str, ...]] = {
-        "ml_metrics": (*SLOTS, ENSEMBLE),
-        "ensemble": (ENSEMBLE,),
-        "meta-strategy": (META,),
-        "rl-sizing": (SIZING,),
-    }
-    for source in places.get(path, ()):
-        holder = body.get("models") if path == "ml_metrics" and isinstance(body, dict) else body
-        figure = holder.get(source.replace("-", "_")) if isinstance(holder, dict) else None
-        kept = figure if isinstance(figure, dict) else None
-        yield Told(question, str(question.value["engine"]), source, kept, body, status)

@@ -5,10 +5,10 @@ in a row its circuit opens: it is left alone for `pause_s`, twice as long after 
 `pause_s_max`; then one prediction is tried. A model whose call has not come back is not called again, so one that hangs
 holds one thread, however long it hangs.
 
-An answer that is the same to the last bit, `stuck_after` times in a row on candles that differ, is suspect: trees give
-such in a calm market, and so does a model that is stuck. Which it is shows when it is asked about other candles, those
-of its training (`slots.py`), and `varies` tells the guard. A model that is `stuck` is still asked: there is no other way
-to find out that it is not any more.
+An answer that is the same to the last bit, `stuck_after` times in a row on candles that differ, is suspect. Trees give
+such in a calm market, and so does a model that is stuck. Which it is shows when the model is asked about other candles,
+those of its training (`slots.py`); `varies` tells the guard. A model that is `stuck` is still asked, as there is no
+other way to find out that it is not any more.
 """
 
 import math

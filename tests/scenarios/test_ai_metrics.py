@@ -10,7 +10,7 @@ from harness.history.query import observations, operations
 from harness.history.store import load
 from harness.registry import discover
 from harness.verdict import Verdict
-from scenarios.ai_hosts import SLOTS, STAGES
+from scenarios.ai_feeder import SLOTS, STAGES
 from scenarios.ai_models import Misbehaving, Workshop
 
 SCENARIO = discover()["ai-metrics"]

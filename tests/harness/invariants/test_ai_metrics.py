@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from harness.history.events import SCHEMA, Observation, RunStarted
+from harness.invariants.ai_absence import absent_is_absent
 from harness.invariants.ai_freshness import fresh
-from harness.invariants.ai_metrics import absent_is_absent, causal, not_constant
+from harness.invariants.ai_metrics import causal, not_constant
 from harness.invariants.base import judge_all
 from harness.units import seconds
 from harness.verdict import Outcome
