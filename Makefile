@@ -23,11 +23,11 @@ setup: .venv/installed
 gate: setup
 	$(BIN)/harness gate
 
-# Three workers on two cores: tests of the real world mostly wait, for processes and sockets.
 # What the gate samples: 200 seeds of every scenario in the sim world; an hour or two on two cores.
 campaign: setup
 	$(BIN)/harness run --seeds 200 --jobs 2
 
+# Three workers on two cores: tests of the real world mostly wait, for processes and sockets.
 test: setup
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not benchmark"
 
