@@ -137,9 +137,7 @@ def test_a_million_trades(tmp_path: Path) -> None:
     found = in_a_process("take", tmp_path, TRADES)
     marks = found["marks"]
     first = cost(marks, 0, 10_000)
-    print(
-        f"\n{TRADES:,} trades: {found['spent']:.1f} s of processor time, {found['memory_mb']} MB, {found['lots']} lots"
-    )
+    print(f"\n{TRADES:,} trades: {found['spent']:.1f} s of processor time, {found['memory_mb']} MB")
     for start, end in ((0, 10_000), (10_000, 100_000), (100_000, 500_000), (500_000, TRADES)):
         each = cost(marks, start, end)
         print(f"  trades {start:>9,} to {end:>9,}: {each:5.1f} us each, {each / first:.2f} of the first")
