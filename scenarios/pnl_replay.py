@@ -48,8 +48,8 @@ SCENARIO = Scenario(
             settle_ns=seconds(14),
             needs=(
                 at_least(200, "apply", outcome="ok"),
-                at_least(4, "reconcile", outcome="ok"),
-                observed_at_least(12, "fill"),
+                at_least(3, "reconcile", outcome="ok"),
+                observed_at_least(8, "fill"),
             ),
         ),
         "short": Profile(
