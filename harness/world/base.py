@@ -106,6 +106,8 @@ class HostSpec:
     To them, and to faults of links, it is then like a dependency: `endpoints["risk"]`, `network.partition("bot",
     "risk")`. While it is down they are refused, as by a dead server.
     """
+    follow: Follow | None = None
+    """What the others speak with it, if faults are to act on single requests; as `DependencySpec.follow`."""
 
     @property
     def program_path(self) -> str:

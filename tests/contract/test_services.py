@@ -1,10 +1,17 @@
 """Hosts that serve other hosts, one suite for both worlds: how they are reached, die, come back, and are cut off."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
 import pytest
 import serving_programs as programs
 from two_worlds import Stand
 
 from harness.errors import WorldError
+from harness.faults import service
+from harness.faults.base import Stage
+from harness.history.events import FaultBegan, FaultHealed
+from harness.history.query import fault_windows
 from harness.units import seconds
 from harness.world.base import HostSpec, World
 
@@ -127,3 +134,50 @@ def test_only_hosts_that_serve_listen_and_are_linked_to(stand: Stand) -> None:
     stand.run(director)
     (refused,) = stand.events.seen("refused")
     assert "host 'a' serves nobody" in refused["error"]
+
+
+def misbehaving(stand: Stand, mode: str, meanwhile: Callable[[World], Awaitable[None]]) -> dict[str, int]:
+    """Have the server misbehave to the client, and answer again; return what the link counted, which must prove it."""
+    fault = service.misbehaves("client", "server", mode)
+    server = replace(HTTP_SERVER, follow="http")
+
+    async def director(world: World) -> None:
+        await start(world, server, HTTP_CLIENT)
+        await hears(stand, world, "life 1")
+        stage = Stage(world, {"server": server, "client": HTTP_CLIENT})
+        stand.events.record(FaultBegan(world.now_ns(), "harness", 1, 0, fault.name, mode, fault.on))
+        async with fault.hold(stage, mode, world.tape.stream("fault")):
+            await meanwhile(world)
+        stand.events.record(FaultHealed(world.now_ns(), "harness", 1, 0))
+        await hears(stand, world, "life 1")
+        await stop(world, "client", "server")
+
+    stand.run(director)
+    history = stand.history()
+    evidence = fault.evidence(history, fault_windows(history)[0])
+    assert evidence.bit
+    return dict(evidence.counts)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "proof"),
+    [
+        ("error-500", '{"error": "internal"}', "answered"),
+        ("no-json", "<!doctype html><title>healthy</title>", "answered"),
+        ("hangs", "ReadTimeout", "dropped_replies"),
+    ],
+)
+def test_a_service_misbehaves_to_one_who_asks(stand: Stand, mode: str, said: str, proof: str) -> None:
+    """Also on the connection that there is; healed, it answers again."""
+    assert misbehaving(stand, mode, lambda world: hears(stand, world, said))[proof] >= 1
+
+
+def test_what_drips_does_not_arrive(stand: Stand) -> None:
+    """No pause is as long as the client's timeout between two reads, and yet in 3 s no answer is complete."""
+
+    async def meanwhile(world: World) -> None:
+        here = len(stand.events.seen("answer", "client"))
+        await world.sleep_until(world.now_ns() + seconds(3))
+        assert len(stand.events.seen("answer", "client")) <= here + 1  # one may have been on its way
+
+    assert misbehaving(stand, "drips", meanwhile)["bytes"] >= 1

@@ -184,7 +184,7 @@ class RealWorld:
         """Keep a port for a host that serves. Its proxies refuse until it runs."""
         self._proxies.begin()
         service = self._services[spec.name] = Service()
-        self._proxies.register(spec.name, f"{spec.serves}://{service.address}", None)
+        self._proxies.register(spec.name, f"{spec.serves}://{service.address}", spec.follow)
         await self._proxies.doors(spec.name).shut()
 
     async def start_host(self, spec: HostSpec) -> None:

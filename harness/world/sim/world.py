@@ -116,7 +116,7 @@ class SimWorld:
     async def offer(self, spec: HostSpec) -> None:
         """Give a host that serves its address."""
         self.network.observer.dependencies.add(spec.name)
-        self._follow[spec.name] = None
+        self._follow[spec.name] = spec.follow
         self.machines.declare(spec.name)
         self._services[spec.name] = f"{spec.serves}://{spec.name}:{_SERVICE_PORT}"
 
