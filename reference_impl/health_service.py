@@ -101,12 +101,13 @@ class HealthService:
         self._client = new_client(given)
         self._dirty = asyncio.Event()
         self._saver: asyncio.Task[None] | None = None
+        self._closing = False
 
     async def start(self) -> None:
         """Begin to check. Nothing is known yet, whatever the history says; what was told before is not told again."""
         await asyncio.to_thread(load, self._path, self._record)
         self._alerter = self._new_alerter()
-        self._saver = asyncio.get_running_loop().create_task(self._save_for_ever(), name="health-history")
+        self._saver = asyncio.get_running_loop().create_task(self._save_until_closed(), name="health-history")
         self._watch.start()
 
     def snapshot(self) -> Snapshot:
@@ -126,10 +127,9 @@ class HealthService:
         """Stop; what is remembered is saved, no task or connection is left. Idempotent."""
         await self._watch.close()
         if self._saver is not None:
-            self._saver.cancel()
-            await asyncio.wait([self._saver])
-            self._saver = None
-            await self._save()
+            self._closing = True
+            self._dirty.set()
+            await self._saver  # not cancelled: a write that is on its way goes on in its thread, and must end first
         await self._client.aclose()
 
     def _new_alerter(self) -> Alerter:
@@ -171,18 +171,17 @@ class HealthService:
             except Exception:
                 log.exception("an alert of %s could not be handed on", alert.service)
 
-    async def _save_for_ever(self) -> None:
-        while True:
+    async def _save_until_closed(self) -> None:
+        last = False
+        while not last:
             await self._dirty.wait()
-            await self._save()
-
-    async def _save(self) -> None:
-        self._dirty.clear()
-        try:
-            await asyncio.to_thread(save, self._path, self._record.encode())
-        except OSError as error:
-            self._figures.unsaved()
-            log.error("the health history could not be saved: %s", error.strerror)  # noqa: TRY400
+            last = self._closing
+            self._dirty.clear()
+            try:
+                await asyncio.to_thread(save, self._path, self._record.encode())
+            except OSError as error:
+                self._figures.unsaved()
+                log.error("the health history could not be saved: %s", error.strerror)  # noqa: TRY400
 
 
 def make(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,29 @@ async def test_closing_leaves_nothing(serve, watching) -> None:
     await monitor.close()
     await monitor.close()
     assert {task for task in asyncio.all_tasks() - before if "health" in task.get_name()} == set()
+
+
+async def test_closing_waits_for_the_write_that_is_on_its_way(serve, watching, tmp_path, monkeypatch) -> None:
+    """Two at once would write into each other's file; and the last one has everything."""
+    writing, most, real = 0, 0, health_service.save
+
+    def slowly(path: Path, content: bytes) -> None:
+        nonlocal writing, most
+        writing += 1
+        most = max(most, writing)
+        time.sleep(0.1)
+        real(path, content)
+        writing -= 1
+
+    monkeypatch.setattr(health_service, "save", slowly)
+    monitor = await watching({"risk": (await serve()).url})
+    await until(lambda: writing == 1)
+    monitor._take(monitor._services[0], Reading(State.DEGRADED, "says_degraded"), 0.01)
+    monitor._take(monitor._services[0], Reading(State.DEGRADED, "says_degraded"), 0.01)
+    await monitor.close()
+    assert (most, writing) == (1, 0)
+    saved = json.loads((tmp_path / "m.health.json").read_text())
+    assert [one["to"] for one in saved["changes"]] == ["HEALTHY", "DEGRADED"]
 
 
 async def test_checks_begin_a_little_apart(serve, watching) -> None:
