@@ -228,6 +228,7 @@ def main() -> None:
     except (OSError, ValueError, TypeError, KeyError) as error:
         parser.error(f"{given.config}: {error}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every check, with its URL
     asyncio.run(serve(monitor, given.host, given.port))
 
 
