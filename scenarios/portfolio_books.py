@@ -28,9 +28,11 @@ class Book:
         return self._portfolio
 
     async def open(self) -> bool:
-        """Make it, and have it know what it knew; what is recorded is what it knows then."""
+        """Make it, anew if it is open, and have it know what it knew; what is recorded is what it knows then."""
 
         async def start() -> dict[str, Any]:
+            if self._portfolio is not None:
+                await self._portfolio.close()
             portfolio: Portfolio = self._host.target("portfolio")(directory=self._host.disk, name=self.name)
             await portfolio.start()
             self._portfolio = portfolio
@@ -38,15 +40,14 @@ class Book:
 
         return await self._record("reload", {}, start) is not None
 
-    async def reopen(self) -> bool:
-        """Close it and open it again."""
-        await self.portfolio.close()
-        return await self.open()
-
     async def close(self) -> None:
         """Close it."""
-        if self._portfolio is not None:
-            await self._portfolio.close()
+
+        async def end() -> dict[str, Any]:
+            await self.portfolio.close()
+            return {}
+
+        await self._record("close", {}, end)
 
     async def deliver(self, delivery: Delivery, number: int = -1) -> bool:
         """Have it take what arrives; return whether it did. `number` is that of the delivery."""

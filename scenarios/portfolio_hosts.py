@@ -78,7 +78,7 @@ async def keep(host: Host) -> None:
         if number % host.params["snapshot_every"] == 1:
             await book.snapshot()
         if number % host.params["reload_every"] == host.params["reload_every"] - 1:
-            await _until(book.reopen)
+            await _until(book.open)
         if not stopping.done():
             await asyncio.wait({stopping}, timeout=as_seconds(host.params["gap_ns"]))
     await stopping
