@@ -4,7 +4,7 @@ A flawed variant that nobody catches leaves its invariant unproven, so the gate 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,8 @@ from harness.world.base import WorldKind
 from harness.worlds import Options
 
 DEFAULT_PROFILE: Final[dict[WorldKind, str]] = {"sim": "full", "real": "short"}
+LARGE: Final = "large"
+"""A size that a scenario may have besides, for what shows in bulk only. It is run once, in the sim world."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ def _judged_jobs(scenario: Scenario, world: WorldKind, policy: GatePolicy, folde
     orders = [_order(scenario, world, seed, targets, label, folder, options) for seed in range(1, seeds + 1)]
     if world == "real":
         return [Single(order=order) for order in orders]
+    if LARGE in scenario.profiles:
+        orders.append(replace(orders[0], profile=LARGE))
     return [Twice(order=orders[0]), *(Single(order=order, keep_history=False) for order in orders[1:])]
 
 

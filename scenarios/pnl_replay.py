@@ -14,6 +14,29 @@ from scenarios.portfolio_hosts import desk, keeper
 from scenarios.portfolio_invariants import REFERENCE, flawed, invariants
 
 _SYMBOLS = ("BTCUSDT", "XRPUSDT")
+_DESK = desk(symbols=_SYMBOLS, gap_ns=ms(1_500))
+_SCHEDULE = (
+    during(
+        between(seconds(4), seconds(7)),
+        between(seconds(4), seconds(7)),
+        network.drop_http_reply("desk", "binance", share=0.8),
+        network.reset_http("desk", "binance", "after", "mid-reply", share=0.8),
+        binance.timeouts("after", scope="reads", share=0.8),
+    ),
+    during(
+        between(seconds(17), seconds(20)),
+        between(seconds(3), seconds(6)),
+        network.partition("desk", "binance"),
+        network.half_open("desk", "binance"),
+        network.reset("desk", "binance"),
+        network.latency("desk", "binance", latency_ms=400, jitter_ms=300),
+    ),
+)
+_NEEDS = (
+    at_least(200, "apply", outcome="ok"),
+    at_least(3, "reconcile", outcome="ok"),
+    observed_at_least(8, "fill"),
+)
 
 SCENARIO = Scenario(
     name="pnl-replay",
@@ -24,33 +47,17 @@ SCENARIO = Scenario(
     dependencies=(DependencySpec(name="binance", kind="binance", follow="http"),),
     profiles={
         "full": Profile(
-            hosts=(
-                keeper(trades=2_000, batch=8, gap_ns=ms(150)),
-                desk(symbols=_SYMBOLS, gap_ns=ms(1_500)),
-            ),
-            schedule=(
-                during(
-                    between(seconds(4), seconds(7)),
-                    between(seconds(4), seconds(7)),
-                    network.drop_http_reply("desk", "binance", share=0.8),
-                    network.reset_http("desk", "binance", "after", "mid-reply", share=0.8),
-                    binance.timeouts("after", scope="reads", share=0.8),
-                ),
-                during(
-                    between(seconds(17), seconds(20)),
-                    between(seconds(3), seconds(6)),
-                    network.partition("desk", "binance"),
-                    network.half_open("desk", "binance"),
-                    network.reset("desk", "binance"),
-                    network.latency("desk", "binance", latency_ms=400, jitter_ms=300),
-                ),
-            ),
+            hosts=(keeper(trades=2_000, batch=8, gap_ns=ms(150)), _DESK),
+            schedule=_SCHEDULE,
             settle_ns=seconds(14),
-            needs=(
-                at_least(200, "apply", outcome="ok"),
-                at_least(3, "reconcile", outcome="ok"),
-                observed_at_least(8, "fill"),
-            ),
+            needs=_NEEDS,
+        ),
+        # The size at which float sums have drifted, and a memory of all ids would show.
+        "large": Profile(
+            hosts=(keeper(trades=100_000, batch=400, gap_ns=ms(100)), _DESK),
+            schedule=_SCHEDULE,
+            settle_ns=seconds(14),
+            needs=_NEEDS,
         ),
         "short": Profile(
             hosts=(

@@ -202,3 +202,11 @@ def test_a_variant_of_an_unknown_port_is_found_before_anything_runs(make_scenari
 
     with pytest.raises(UsageError, match="unknown port of redis-outage 'event_buss'; did you mean 'event_bus'"):
         gate_jobs([make_scenario(flawed=(variant,))], GatePolicy(), tmp_path, Options())
+
+
+def test_a_large_size_is_run_once_in_the_sim_world(scenario, tmp_path):
+    """Besides all seeds of the usual size, and never for real."""
+    large = replace(scenario, profiles={**scenario.profiles, "large": scenario.profiles["full"]})
+    jobs = gate_jobs([large], GatePolicy(sim_seeds=3), tmp_path, Options())
+    assert [(job.order.world, job.order.seed) for job in jobs if job.order.profile == "large"] == [("sim", 1)]
+    assert len(jobs) == len(gate_jobs([scenario], GatePolicy(sim_seeds=3), tmp_path, Options())) + 1

@@ -10,7 +10,6 @@ from harness.crash_points import crash_points
 from harness.history.query import operations
 from harness.history.store import load
 from harness.registry import discover
-from harness.runner import Order, run
 from harness.targets import choose
 from harness.units import ms, seconds
 from harness.verdict import Outcome, Verdict
@@ -121,18 +120,3 @@ def test_the_desk_finds_what_was_withheld(run_short) -> None:
     found = [one.result for one in operations(load(Path(result.history)), "reconcile") if one.result is not None]
     assert sum(len(one["backfilled"]) for one in found) > 0
     assert (found[-1]["settled"], found[-1]["differences"]) == (True, [])
-
-
-@pytest.mark.timeout(600)
-def test_a_hundred_thousand_trades(tmp_path: Path) -> None:
-    """The size at which float sums have drifted, and a memory of all ids would show; exact to the last digit still."""
-    profile = REPLAY.profiles["full"]
-    _, desk = profile.hosts
-    hosts = (keeper(trades=100_000, batch=400, gap_ns=ms(100)), desk)
-    large = replace(REPLAY, profiles={"full": replace(profile, hosts=hosts)})
-    order = Order(scenario=large, profile="full", world="sim", seed=1, targets=large.ports, folder=tmp_path)
-    result = run(order)
-    assert (result.verdict, result.errors, result.doubts) == (Verdict.PASS, (), ())
-    assert result.history is not None
-    taken = sum(one.result["new"] for one in operations(load(Path(result.history)), "apply") if one.result is not None)
-    assert taken > 200_000  # the shuffled book takes them as well
