@@ -48,6 +48,7 @@ def checkup() -> list[Check]:
     probes: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("harness", _versions),
         ("packages", _packages),
+        ("extras", _extras),
         ("redis (embedded)", _embedded_redis),
         ("redis (PATH)", _path_redis),
         ("sim disks", _shared_memory),
@@ -75,18 +76,34 @@ def _versions() -> Check:
 
 def _packages() -> Check:
     """Compare nothing, only list: which versions fit together is the lock file's business."""
-    found: list[str] = []
-    missing: list[str] = []
-    for requirement in metadata.requires(_PROJECT) or ():
-        name = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0]
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            missing.append(name)
+    found, missing = _installed(extras=False)
     if missing:
         text = f"missing: {', '.join(missing)}"
         return Check(name="packages", state="broken", text=text, advice="run `make setup`")
     return Check(name="packages", state="ok", text=", ".join(found))
+
+
+def _extras() -> Check:
+    """Packages that only some targets need."""
+    found, missing = _installed(extras=True)
+    text = ", ".join([*found, *([f"not installed: {', '.join(missing)}"] if missing else [])])
+    return Check(name="extras", state="ok" if found or not missing else "absent", text=text or "none")
+
+
+def _installed(*, extras: bool) -> tuple[list[str], list[str]]:
+    """Return what the project asks for, by itself or in extras, with its version, and what of it is not there."""
+    found: list[str] = []
+    missing: list[str] = []
+    for requirement in metadata.requires(_PROJECT) or ():
+        what, _, marker = requirement.partition(";")
+        if ("extra ==" in marker) is not extras:
+            continue
+        name = re.split(r"[^A-Za-z0-9_.-]", what, maxsplit=1)[0]
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    return found, missing
 
 
 def _embedded_redis() -> Check:

@@ -51,8 +51,8 @@ CHANGES = [
     Change("policy-writers", "risk", "update", seconds(3), ("PS2", "PS3", "PS5"), 10),
     Change("ess-crash", "desk", "arm", 0, ("ES2", "ES5"), 5),
     Change("ess-crash", "desk", "trip", 0, ("ES1", "ES2", "ES5", "ES6"), 10),
-    Change("ess-crash", "desk", "metrics", ms(4_000), ("ES1", "ES2", "ES5", "ES6"), 5, note="-that-trip"),
-    Change("ess-crash", "desk", "call", 0, ("ES2", "ES3", "ES5", "ES6", "ES7"), 10, _RESET, note="-reset"),
+    Change("ess-crash", "desk", "metrics", ms(4_950), ("ES1", "ES2", "ES5", "ES6"), 12, note="-that-trip"),
+    Change("ess-crash", "desk", "call", ms(4_500), ("ES2", "ES3", "ES5", "ES6", "ES7"), 10, _RESET, note="-reset"),
 ]
 
 

@@ -16,7 +16,7 @@ USAGE = [
     (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, check, binance, toxiproxy, doctor"),
     (["--verzion"], "no such option '--verzion'"),
     (["run", "redis-outge"], "unknown scenario 'redis-outge'; did you mean 'redis-outage'?"),
-    (["run", "a\x1b[31m\nb"], "unknown scenario 'a\\x1b[31m\\nb'; known: binance-ban, binance-storm, "),
+    (["run", "a\x1b[31m\nb"], "unknown scenario 'a\\x1b[31m\\nb'; known: ai-metrics, binance-ban, binance-storm, "),
     (["run", "--world", "simm"], "unknown world 'simm'; did you mean 'sim'?"),
     (["run", "--world", ""], "unknown world ''; known: real, sim"),
     (["run", "redis-outage", "--profile", "shrt"], "unknown profile of redis-outage 'shrt'; did you mean 'short'?"),

@@ -66,10 +66,21 @@ def test_on_this_machine_all_that_is_needed_works(harness):
     assert (said.code, document["usable"], document["left"]) == (0, True, [])
     assert checks["harness"]["text"].startswith(f"{__version__}, CPython ")
     assert f"redis {metadata.version('redis')}" in checks["packages"]["text"]
+    assert "torch" not in checks["packages"]["text"]
+    assert "torch" in checks["extras"]["text"]
     assert checks["redis (embedded)"]["text"].endswith("valkey-server")
     assert checks["redis (embedded)"]["text"][0].isdecimal()
     assert checks["hash seed"]["text"].startswith("fixed")
-    optional = {"redis (PATH)", "sim disks", "child processes", "run records", "chromium", "scenarios", "out folder"}
+    optional = {
+        "extras",
+        "redis (PATH)",
+        "sim disks",
+        "child processes",
+        "run records",
+        "chromium",
+        "scenarios",
+        "out folder",
+    }
     assert optional <= set(checks)
 
 
