@@ -4,78 +4,19 @@ While they come, the exchange is slow or silent, then refuses, the executor is k
 quiet, and what waits is executed or goes stale.
 """
 
-from harness.dependencies.binance import faults as binance
-from harness.faults import process
-from harness.invariants.needs import at_least, observed_at_least
-from harness.scenario import DependencySpec, Profile, Scenario, between, during
-from harness.units import ms, seconds
+from harness.invariants.needs import at_least
+from scenarios.signal_flood_parts import disposed, flood
 from scenarios.signal_hosts import engine
-from scenarios.signal_invariants import PORTS, flawed, invariants
+from scenarios.signal_invariants import flawed
 
-SCENARIO = Scenario(
+SCENARIO = flood(
     name="signal-flood",
     title="500 signals in 10 s, for two executions a second",
-    patch=3,
-    priority="P0",
-    ports=PORTS,
-    dependencies=(DependencySpec(name="binance", kind="binance"),),
-    profiles={
-        "full": Profile(
-            hosts=(engine(count=500, per_s=50, exits=30, halt_at=(400, 440), halt_ms=(1_000, 2_500)),),
-            schedule=(
-                during(
-                    between(seconds(1), ms(1_500)),
-                    ms(2_500),
-                    binance.latency("all", latency_ms=1_500, jitter_ms=1_000),
-                    binance.timeouts("before", share=1.0),
-                    binance.unavailable("B", "D", share=0.9),
-                    binance.resets("before", share=0.9),
-                ),
-                during(ms(4_200), ms(1_800), binance.rejects(-2019, -4164, -1111, share=1.0)),
-                during(between(ms(6_100), ms(7_400)), between(ms(100), ms(700)), process.kill("engine")),
-            ),
-            settle_ns=seconds(14),
-            needs=(
-                at_least(500, "offer"),
-                at_least(12, "execution"),
-                at_least(2, "execution", outcome="fail"),
-                observed_at_least(20, "disposed", where={"reason": "rejected"}),
-                observed_at_least(40, "disposed", where={"reason": "expired"}),
-                observed_at_least(40, "disposed", where={"reason": "superseded"}),
-                observed_at_least(8, "disposed", where={"reason": "dropped"}),
-                observed_at_least(3, "disposed", where={"reason": "executed", "exit": True}),
-                observed_at_least(1, "trading", where={"allowed": False}),
-            ),
-        ),
-        "short": Profile(
-            hosts=(engine(count=380, per_s=50, exits=30, halt_at=(300, 320), halt_ms=(700, 1_000)),),
-            schedule=(
-                during(
-                    ms(500),
-                    seconds(3),
-                    binance.latency("all", latency_ms=700, jitter_ms=500),
-                    binance.resets("before", share=0.9),
-                ),
-                during(ms(3_600), ms(1_700), binance.rejects(-2019, -4164, share=1.0)),
-                during(between(ms(5_500), ms(5_900)), ms(200), process.kill("engine")),
-            ),
-            settle_ns=seconds(7),
-            needs=(
-                at_least(380, "offer"),
-                at_least(6, "execution"),
-                at_least(1, "execution", outcome="fail"),
-                observed_at_least(10, "disposed", where={"reason": "rejected"}),
-                observed_at_least(20, "disposed", where={"reason": "expired"}),
-                observed_at_least(20, "disposed", where={"reason": "superseded"}),
-                observed_at_least(1, "disposed", where={"reason": "executed", "exit": True}),
-                observed_at_least(1, "trading", where={"allowed": False}),
-            ),
-            options={"binance": {"windows": "short"}},
-        ),
-    },
-    invariants=invariants(),
-    flawed=(
-        flawed("planned", "SF3", "SF4", "SF5"),
+    full=engine(count=500, per_s=50, exits=30, halt_at=(400, 440), halt_ms=(1_000, 2_500)),
+    full_needs=(at_least(500, "offer"), disposed(20, "rejected"), disposed(8, "dropped")),
+    short=engine(count=380, per_s=50, exits=30, halt_at=(300, 320), halt_ms=(700, 1_000)),
+    short_needs=(at_least(380, "offer"), disposed(10, "rejected")),
+    variants=(
         flawed("unbounded", "SF1"),
         flawed("rate_limit_skipped_on_error", "SF2"),
         flawed("forgets_rate_on_restart", "SF2"),
