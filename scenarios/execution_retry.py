@@ -63,7 +63,7 @@ SCENARIO = Scenario(
                     binance.unavailable("B", "C", "D", share=0.9),
                     binance.resets("before", share=0.3),
                 ),
-                during(ms(2_500), ms(1_500), binance.rejects(-2019, -4164, -4003, -2022, share=0.5)),
+                during(ms(2_400), ms(2_000), binance.rejects(-2019, -4164, -4003, -2022, share=0.9)),
                 during(
                     ms(4_500),
                     ms(1_500),
