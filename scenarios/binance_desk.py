@@ -8,6 +8,7 @@ from harness.units import as_seconds, seconds
 from harness.world.base import Host
 from scenarios.binance_past import Past
 from scenarios.ports.binance import BinanceAdapter, ExecutionReport
+from scenarios.recording import recorded
 
 PAUSE_S: Final = 0.25
 """After a failure, before the next try of a closed loop."""
@@ -25,22 +26,7 @@ class Desk:
 
     async def record(self, name: str, value: dict[str, Any], call: Callable[[], Awaitable[dict[str, Any]]]) -> Any:
         """Do one operation; return its result, or None after an error. An error with a reason is a typed one."""
-        operation = self.host.log.begin(name, value)
-        try:
-            result = await call()
-        except asyncio.CancelledError:
-            operation.info("cancelled")
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever the target raises is its answer
-            reason = getattr(error, "reason", None)
-            text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            if isinstance(reason, str) and reason:
-                operation.fail(f"{reason}: {text}")
-            else:
-                operation.info(text)
-            return None
-        operation.ok(**result)
-        return result
+        return await recorded(self.host.log, name, value, call)
 
     async def pause(self, duration_ns: int) -> bool:
         """Sleep so long; return False if asked to stop meanwhile."""

@@ -1,12 +1,12 @@
 """One portfolio as the programs use it: every call is an operation of the history, with the figures that follow it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from harness.world.base import Host
 from scenarios.portfolio_tape import Delivery, Fill, Flow
 from scenarios.ports.portfolio import Figures, Portfolio, Reconciliation, Valuation
+from scenarios.recording import recorded
 
 _PARTS = ("deposits", "realised", "unrealised", "fees", "funding", "equity")
 
@@ -113,22 +113,7 @@ class Book:
     ) -> dict[str, Any] | None:
         """Do one operation; return its result, or None after an error. With a `reason`, nothing was changed."""
         value = {"book": self.name, **value, "marks": dict(self.marks), "rates": dict(self.rates)}
-        operation = self._host.log.begin(name, value)
-        try:
-            result = await call()
-        except asyncio.CancelledError:
-            operation.info("cancelled")
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever the target raises is its answer
-            reason = getattr(error, "reason", None)
-            text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            if isinstance(reason, str) and reason:
-                operation.fail(f"{reason}: {text}")
-            else:
-                operation.info(text)
-            return None
-        operation.ok(**result)
-        return result
+        return await recorded(self._host.log, name, value, call)
 
 
 def trade(fill: Fill) -> dict[str, Any]:
