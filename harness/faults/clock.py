@@ -48,9 +48,7 @@ class ClockStep:
     @asynccontextmanager
     async def hold(self, stage: Stage, mode: str, stream: Stream) -> AsyncIterator[None]:
         """Step the clock, once or over and over, and step it back."""
-        stage.host(self.on)
-        clock = _Clock(stage.world, self.on)
-        try:
+        async with _set_right_after(stage, self.on) as clock:
             if mode == "jitter":
                 async with clock.moving(lambda: clock.jitter(stream), "jitter"):
                     yield
@@ -58,8 +56,6 @@ class ClockStep:
                 sign = -1 if mode == "backward" else 1
                 await clock.move(sign * seconds(1 + stream.below(_STEP_S_MAX)))
                 yield
-        finally:
-            await clock.move(-clock.off_ns)
 
     def evidence(self, history: History, window: FaultWindow) -> Evidence:
         """It bit if the host read its wall clock while that was off."""
@@ -77,13 +73,9 @@ class ClockSkew:
     @asynccontextmanager
     async def hold(self, stage: Stage, mode: str, stream: Stream) -> AsyncIterator[None]:
         """Set the clock wrong, and right again."""
-        stage.host(self.on)
-        clock = _Clock(stage.world, self.on)
-        try:
+        async with _set_right_after(stage, self.on) as clock:
             await clock.move((1 if mode == "ahead" else -1) * ms(stream.between(*_SKEW_MS)))
             yield
-        finally:
-            await clock.move(-clock.off_ns)
 
     def evidence(self, history: History, window: FaultWindow) -> Evidence:
         """It bit if the host read its wall clock while that was off."""
@@ -101,14 +93,12 @@ class ClockDrift:
     @asynccontextmanager
     async def hold(self, stage: Stage, mode: str, stream: Stream) -> AsyncIterator[None]:
         """Move the clock by its rate, four times a second."""
-        stage.host(self.on)
-        clock = _Clock(stage.world, self.on)
         rate_ppm = (1 if mode == "fast" else -1) * stream.between(*_DRIFT_PPM)
-        try:
-            async with clock.moving(lambda: clock.drift(rate_ppm), "drift"):
-                yield
-        finally:
-            await clock.move(-clock.off_ns)
+        async with (
+            _set_right_after(stage, self.on) as clock,
+            clock.moving(lambda: clock.drift(rate_ppm), "drift"),
+        ):
+            yield
 
     def evidence(self, history: History, window: FaultWindow) -> Evidence:
         """It bit if the host read its wall clock while that was off."""
@@ -124,6 +114,17 @@ def _read_while_off(host: str, history: History, window: FaultWindow) -> Evidenc
     reads = sum(value["reads"] for value in seen)
     furthest_ms = max((abs(value["offset_ns"]) // MILLISECOND for value in seen), default=0)
     return Evidence(bit=reads > 0, counts={"reads": reads, "observations": len(seen), "furthest_ms": furthest_ms})
+
+
+@asynccontextmanager
+async def _set_right_after(stage: Stage, host: str) -> AsyncIterator["_Clock"]:
+    """Give the clock of a host, and take back afterwards whatever it was moved by."""
+    stage.host(host)
+    clock = _Clock(stage.world, host)
+    try:
+        yield clock
+    finally:
+        await clock.move(-clock.off_ns)
 
 
 class _Clock:
