@@ -4,8 +4,9 @@ With one job, runs follow each other in this process: sim runs first, then the r
 processes, and real runs are made beside the sim ones: a real run mostly waits, a sim run only computes. The timings of
 real runs mean something, so sim runs beside them give way, and few real runs are made at once (`real_jobs`).
 
-A worker ends by itself when this process dies, however it dies. A job that breaks, or takes its worker along, is an
-ERROR of its own; the others go on.
+A worker ends by itself when this process dies, however it dies. A job that breaks, or takes its worker along, or takes
+longer than it may, is an ERROR of its own; the others go on. Such a run is told as lost: it is neither a pass nor a
+failure of the target, and no rate counts it as either.
 """
 
 import time
@@ -17,8 +18,8 @@ from typing import Final, Protocol, TypeAlias
 from harness import interrupts
 from harness.runner import Order, run
 from harness.scenario import FlawedVariant
-from harness.verdict import INTERRUPTED, FlawedResult, Outcome, RunResult, Verdict
-from harness.worker_process import Broken, Interrupted, one_line
+from harness.verdict import CRASHED, INTERRUPTED, TIMED_OUT, FlawedResult, Outcome, RunResult, Verdict
+from harness.worker_process import Broken, Interrupted, Overdue, one_line
 from harness.workers import Lane, spread
 
 _REAL_GRACE_S: Final = 15.0
@@ -60,6 +61,8 @@ class Twice:
 
 Job: TypeAlias = Single | Hunt | Twice
 Result: TypeAlias = RunResult | FlawedResult
+Ended: TypeAlias = Result | Broken | Interrupted | Overdue
+"""What comes of a job: its result, or why there is none."""
 
 
 class Progress(Protocol):
@@ -77,12 +80,19 @@ class Limits:
     """How far a campaign may go: worker processes, wall seconds for starting work, stop at the first failure or not.
 
     `jobs` sim runs are made at once, and beside them `real_jobs` real ones; with one job, no run has another beside it.
+    `run_timeout_s` is how long a run may take by the wall's clock; a job that makes several has several times as long.
     """
 
     jobs: int = 1
     real_jobs: int = 1
     budget_s: float | None = None
     fail_fast: bool = False
+    run_timeout_s: float | None = None
+
+    def of(self, job: Job) -> float | None:
+        """Return how long that job may take, if there is a limit."""
+        runs = job.seeds if isinstance(job, Hunt) else 2 if isinstance(job, Twice) else 1
+        return None if self.run_timeout_s is None else self.run_timeout_s * runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,7 @@ def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
                 if isinstance(outcome, Interrupted):
                     ledger.interrupted = True
                 else:
-                    result = _errored(job, outcome) if isinstance(outcome, Broken) else outcome
+                    result = _result(job, outcome)
                     ledger.note(job, result)
                     progress.ended(job, result)
                 if ledger.interrupted and not interrupts.asked():  # a worker was, not we
@@ -117,19 +127,26 @@ def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
 
 def _outcomes(
     jobs: Sequence[Job], limits: Limits, ledger: "_Ledger", progress: Progress
-) -> Generator[tuple[Job, Result | Broken | Interrupted], None, None]:
+) -> Generator[tuple[Job, Ended], None, None]:
     """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
     sim = [job for job in jobs if job.order.world == "sim"]
     real = [job for job in jobs if job.order.world == "real"]
     real_jobs = 1 if any(job.order.options.shared for job in real) else limits.real_jobs
     alone = len(jobs) <= 1 or (not sim and real_jobs == 1)
-    if limits.jobs == 1 or alone:
+    one_by_one = limits.jobs == 1 or alone
+    if one_by_one and limits.run_timeout_s is None:
         return _here([*sim, *real], ledger, progress)
     lanes = [
-        Lane(pieces=real, workers=real_jobs, grace_s=_REAL_GRACE_S),
-        Lane(pieces=sim, workers=limits.jobs, gives_way=bool(real)),
+        Lane(pieces=real, workers=1 if one_by_one else real_jobs, grace_s=_REAL_GRACE_S),
+        Lane(pieces=sim, workers=limits.jobs, gives_way=bool(real) and not one_by_one),
     ]
-    return spread(lanes, perform, may_start=ledger.may_start, began=progress.began)
+
+    def side_by_side(lanes: Sequence[Lane[Job]]) -> Generator[tuple[Job, Ended], None, None]:
+        return spread(lanes, perform, may_start=ledger.may_start, began=progress.began, limit_s=limits.of)
+
+    if one_by_one:  # in processes all the same: only a process can be ended from outside
+        return (ended for lane in reversed(lanes) for ended in side_by_side([lane]))
+    return side_by_side(lanes)
 
 
 def perform(job: Job) -> Result:
@@ -221,9 +238,7 @@ class _Ledger:
         )
 
 
-def _here(
-    jobs: Sequence[Job], ledger: _Ledger, progress: Progress
-) -> Generator[tuple[Job, Result | Broken | Interrupted], None, None]:
+def _here(jobs: Sequence[Job], ledger: _Ledger, progress: Progress) -> Generator[tuple[Job, Ended], None, None]:
     for job in jobs:
         if not ledger.may_start():
             return
@@ -235,7 +250,28 @@ def _here(
         yield job, result
 
 
-def _errored(job: Job, broken: Broken) -> Result:
+def _result(job: Job, ended: Result | Broken | Overdue) -> Result:
+    """Return the result of a job, an ERROR if it has come to none. What an overdue run had recorded is kept."""
+    match ended:
+        case Broken():
+            return _errored(job, ended.reason, CRASHED if ended.crashed else "")
+        case Overdue(outcome=RunResult() as late) if INTERRUPTED not in late.doubts:
+            return late  # it ended while it was being told to
+        case Overdue(outcome=RunResult() as late):
+            cut = _errored(job, _too_long(ended), TIMED_OUT)
+            assert isinstance(cut, RunResult)
+            return replace(cut, history=late.history, faults=late.faults, metrics=late.metrics, wall_s=late.wall_s)
+        case Overdue():
+            return _errored(job, _too_long(ended), TIMED_OUT)
+        case _:
+            return ended
+
+
+def _too_long(overdue: Overdue) -> str:
+    return f"ended after {overdue.limit_s:g} s, longer than it may take"
+
+
+def _errored(job: Job, reason: str, lost: str) -> Result:
     """Return the result of a job that gave none: an ERROR that names it, so that the report shows it as well."""
     order = job.order
     run_result = RunResult(
@@ -249,7 +285,8 @@ def _errored(job: Job, broken: Broken) -> Result:
         target=dict(order.targets),
         verdict=Verdict.ERROR,
         replay=order.replay,
-        errors=(f"{job}: {broken.reason}",),
+        errors=(f"{job}: {reason}",),
+        lost=lost,
     )
     if isinstance(job, Hunt):
         return _flawed(job, 0, caught=False, by=(), example=run_result)

@@ -2,12 +2,12 @@
 
 from harness.history.history import History
 from harness.history.query import operations, percentile
-from harness.units import MILLISECOND
+from harness.units import MILLISECOND, SECOND
 from harness.verdict import InvariantResult
 
 
 def metrics(history: History, results: tuple[InvariantResult, ...]) -> dict[str, float | int | None]:
-    """Return counts and latency percentiles (nearest rank, milliseconds) per operation, and the recovery time."""
+    """Return counts, rate of success and latency percentiles (nearest rank) per operation, and the recovery time."""
     figures: dict[str, float | int | None] = {"events": len(history.events)}
     every = operations(history)
     for name in sorted({operation.name for operation in every}):
@@ -15,6 +15,8 @@ def metrics(history: History, results: tuple[InvariantResult, ...]) -> dict[str,
         figures[f"{name}_total"] = len(mine)
         for outcome in ("ok", "fail", "info"):
             figures[f"{name}_{outcome}"] = sum(operation.outcome == outcome for operation in mine)
+        succeeded = figures[f"{name}_ok"] or 0
+        figures[f"{name}_per_s"] = round(succeeded * SECOND / history.end_ns, 3) if history.end_ns else None
         took = sorted(one.end_ns - one.start_ns for one in mine if one.outcome == "ok" and one.end_ns is not None)
         for label, share in (("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0)):
             figures[f"{name}_{label}_ms"] = round(percentile(took, share) / MILLISECOND, 3) if took else None

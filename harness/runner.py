@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import __version__
+from harness.declaration import declaration_hash
 from harness.director import Alarm
 from harness.errors import HarnessError, HistoryError
 from harness.history.events import SCHEMA, Event, HostChanged, RunEnded, RunStarted
@@ -178,6 +179,7 @@ def _result(
         errors=judgement.errors,
         doubts=judgement.doubts,
         left_out=_left_out(history.header, scenario),
+        config=declaration_hash(scenario, order.profile, order.world, order.options),
     )
 
 

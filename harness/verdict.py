@@ -27,6 +27,10 @@ class Outcome(StrEnum):
 INTERRUPTED = "interrupted before it ended"
 """The doubt of a run that Ctrl-C or SIGTERM ended: it is nobody's error, and no verdict either."""
 
+CRASHED = "crashed"
+TIMED_OUT = "timed out"
+"""What became of a run that was lost: its process died, or was ended as it took longer than it may."""
+
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 EXIT_PASS = 0
@@ -141,6 +145,10 @@ class RunResult:
     """What keeps the run from being a PASS although nothing is violated, in words."""
     left_out: tuple[str, ...] = ()
     """Faults, each with a mode, that the schedule has and that could not be done with the servers that were given."""
+    lost: str = ""
+    """Why the run itself has no result: `CRASHED` or `TIMED_OUT`. It is neither a pass nor a failure."""
+    config: str = ""
+    """A hash of what was asked, whatever the seed and the target: runs that differ in it cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,15 +21,29 @@ HELD: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The first thing that a worker says: from now on, what it takes is its work's time, not its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
-    """A piece of work that gave no result, and why, in one line."""
+    """A piece of work that gave no result, and why, in one line. `crashed`: it took its process along."""
 
     reason: str
+    crashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
     """A piece of work that was left because its process was asked to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A piece of work that was ended after `limit_s`; `outcome` is what there was of it then, if anything."""
+
+    limit_s: float
+    outcome: object
 
 
 def one_line(error: BaseException) -> str:
@@ -44,9 +58,10 @@ def serve(connection: "Connection[object, object]", work: Callable[[object], obj
     try:
         with interrupts.heeded(signal.SIGTERM):
             _leave_with_parent()
+            connection.send(Ready())
             while not interrupts.asked() and _serve_one(connection, work):
                 pass
-    except KeyboardInterrupt:  # asked again, while it did not listen
+    except (KeyboardInterrupt, OSError):  # asked again, while it did not listen; or nobody is there
         sys.exit(1)
 
 

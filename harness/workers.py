@@ -5,7 +5,8 @@ named, and there is no public way to end a busy worker. Here each worker has a p
 
 Nothing outlives its parent: a worker leaves when the parent ends it, and also, by watching the parent's sentinel, when
 the parent is killed. It is asked with SIGTERM, once in the way of `interrupts.py`, which a sim run answers within a
-moment; then in a way that gets work out of any loop or wait; then it is killed. Ctrl-C reaches a terminal's whole
+moment; then in a way that gets work out of any loop or wait; then it is killed. So is one whose piece takes longer
+than it may; the process goes with it, as nobody knows what state it is in. Ctrl-C reaches a terminal's whole
 process group; workers ignore it, the parent decides. That holds from a worker's first moment: it is started with the
 signals held back, and hears of them once it knows what to do. (worker_process.py is the worker's side of all this.)
 """
@@ -21,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Final, Generic, TypeVar, cast
 
 from harness import interrupts
-from harness.worker_process import HELD, LEAVE_S_MAX, Broken, Interrupted, one_line, serve
+from harness.worker_process import HELD, LEAVE_S_MAX, Broken, Interrupted, Overdue, Ready, one_line, serve
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +38,7 @@ class Lane(Generic[T]):
     """Pieces of one kind, and the at most `workers` processes that do them, in order of their list, and nothing else.
 
     Processes that give way compute only while no other lane's have to: their pieces have no deadline. Once interrupted,
-    a piece has `grace_s` to end in good order and tell what it came to.
+    or overdue, a piece has `grace_s` to end in good order and tell what it came to.
     """
 
     pieces: Sequence[T]
@@ -55,25 +56,58 @@ class _Worker(Generic[T, R]):
         self._process.start()
         theirs.close()
         self.piece: T | None = None
+        self.until_s: float | None = None
+        self._limit_s: float | None = None
+        self._is_ready = self._is_ending = False
 
-    def give(self, piece: T) -> Broken | None:
-        """Hand over a piece of work; return why that is not possible, if it is not."""
+    def give(self, piece: T, limit_s: float | None) -> Broken | None:
+        """Hand over a piece of work, and how long it may take; return why that is not possible, if it is not."""
         try:
             self.connection.send(piece)
         except OSError:
-            return Broken(self._death())
+            return Broken(self._death(), crashed=True)
         except Exception as error:  # noqa: BLE001 - pickling runs code of whatever the piece is made of
             return Broken(f"cannot be sent to a worker process: {one_line(error)}")
         self.piece = piece
+        self._limit_s = limit_s
+        if self._is_ready:
+            self._start_clock()
         return None
 
-    def take(self) -> R | Broken | Interrupted:
+    def _start_clock(self) -> None:
+        self.until_s = None if self._limit_s is None else time.monotonic() + self._limit_s
+
+    def take(self) -> R | Broken | Interrupted | Overdue | Ready:
         """Return what came back. To be called when the pipe is readable, which it also is when the process is gone."""
-        self.piece = None
+        outcome = self._received()
+        if isinstance(outcome, Ready):
+            self._is_ready = True
+            self._start_clock()
+            return outcome
+        self.piece = self.until_s = None
+        if not self._is_ending:
+            return outcome
+        assert self._limit_s is not None
+        self.kill()  # it was asked to leave, and must not be given anything more on its way out
+        return Overdue(self._limit_s, outcome)
+
+    def end_if_overdue(self, now_s: float, grace_s: float) -> None:
+        """Ask it to end if its time is over; kill it if it was asked before, and its grace is over as well."""
+        if self.until_s is None or now_s < self.until_s:
+            return
+        if self._is_ending:
+            self.until_s = None
+            self.kill()
+            return
+        self._is_ending = True
+        self.until_s = now_s + grace_s
+        self.interrupt()
+
+    def _received(self) -> R | Broken | Interrupted | Ready:
         try:
-            return cast("R | Broken | Interrupted", self.connection.recv())
+            return cast("R | Broken | Interrupted | Ready", self.connection.recv())
         except (EOFError, OSError):
-            return Broken(self._death())
+            return Broken(self._death(), crashed=True)
         except Exception as error:  # noqa: BLE001 - unpickling runs code of whatever came back
             return Broken(f"its result cannot be read: {one_line(error)}")
 
@@ -142,10 +176,12 @@ class _Crew(Generic[T, R]):
             self.workers.append(_Worker(self._work, self._nice))
         return self.workers[-1]
 
-    def take(self, worker: _Worker[T, R]) -> tuple[T, R | Broken | Interrupted]:
-        """Return the piece that this worker did, and what came of it."""
+    def take(self, worker: _Worker[T, R]) -> tuple[T, R | Broken | Interrupted | Overdue] | None:
+        """Return the piece that this worker did, and what came of it; None if it only has said that it is ready."""
         done = cast("T", worker.piece)
         outcome = worker.take()
+        if isinstance(outcome, Ready):
+            return None
         if not worker.alive:
             self.workers.remove(worker)
         return done, outcome
@@ -157,11 +193,13 @@ def spread(
     *,
     may_start: Callable[[], bool],
     began: Callable[[T], None],
-) -> Generator[tuple[T, R | Broken | Interrupted], None, None]:
+    limit_s: Callable[[T], float | None] = lambda _: None,
+) -> Generator[tuple[T, R | Broken | Interrupted | Overdue], None, None]:
     """Do the pieces of all lanes side by side, each in a process of its lane; yield results as they come.
 
-    `may_start` is asked before each piece; once it says no, only what is under way is awaited. An interrupt, or closing
-    the generator, ends every worker. `work` and the pieces must be picklable.
+    `may_start` is asked before each piece; once it says no, only what is under way is awaited. A piece that takes
+    longer than `limit_s` says is ended, and its process with it. An interrupt, or closing the generator, ends every
+    worker. `work` and the pieces must be picklable.
     """
     crews: list[_Crew[T, R]] = [_Crew(lane, work) for lane in lanes]
     try:
@@ -170,11 +208,13 @@ def spread(
                 while crew.wants and may_start():
                     piece = crew.next()
                     began(piece)
-                    if (broken := crew.idle().give(piece)) is not None:
+                    if (broken := crew.idle().give(piece, limit_s(piece))) is not None:
                         yield piece, broken
             if not _busy(crews):
                 return
-            yield from _ready(crews, None, *interrupts.descriptors())
+            yield from _ready(crews, _next_end(crews), *interrupts.descriptors())
+            for crew, worker in _busy(crews).values():
+                worker.end_if_overdue(time.monotonic(), max(crew.grace_s, LEAVE_S_MAX))
         yield from _last(crews)
     finally:
         _disband([worker for crew in crews for worker in crew.workers])
@@ -184,18 +224,25 @@ def _busy(crews: Sequence[_Crew[T, R]]) -> dict[Connection, tuple[_Crew[T, R], _
     return {worker.connection: (crew, worker) for crew in crews for worker in crew.workers if worker.piece is not None}
 
 
+def _next_end(crews: Sequence[_Crew[T, R]]) -> float | None:
+    """Return in how many seconds the first piece is overdue."""
+    ends = [worker.until_s for _, worker in _busy(crews).values() if worker.until_s is not None]
+    return max(0.0, min(ends) - time.monotonic()) if ends else None
+
+
 def _ready(
     crews: Sequence[_Crew[T, R]], within_s: float | None, *descriptors: int
-) -> Iterator[tuple[T, R | Broken | Interrupted]]:
+) -> Iterator[tuple[T, R | Broken | Interrupted | Overdue]]:
     """Wait until a worker has something to tell, or a descriptor is readable; return what workers tell."""
     busy = _busy(crews)
     for ready in wait([*busy, *descriptors], within_s):
         if not isinstance(ready, int):
             crew, worker = busy[cast("Connection", ready)]
-            yield crew.take(worker)
+            if (done := crew.take(worker)) is not None:
+                yield done
 
 
-def _last(crews: Sequence[_Crew[T, R]]) -> Iterator[tuple[T, R | Broken | Interrupted]]:
+def _last(crews: Sequence[_Crew[T, R]]) -> Iterator[tuple[T, R | Broken | Interrupted | Overdue]]:
     """Have all that is under way end, and await, as long as their grace lasts, those pieces that have one."""
     for _, worker in _busy(crews).values():
         worker.interrupt()

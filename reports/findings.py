@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.verdict import INTERRUPTED, InvariantResult, Outcome, Row, RunResult, Session, Verdict
+from reports.matrix import place_of
 from reports.text import figure
 
 ROWS_MAX: Final = 25
@@ -133,7 +134,7 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
         yield _Raw(
             key=f"error {at}",
             verdict=Verdict.ERROR if is_error else Verdict.INCONCLUSIVE,
-            title="Harness error" if is_error else "Doubt",
+            title=f"Run lost: {run.lost}" if run.lost else "Harness error" if is_error else "Doubt",
             sentence=text,
         )
     for invariant in run.invariants:
@@ -183,7 +184,7 @@ def _told(anchor: str, scenario_anchor: str, same: list[tuple[RunResult, _Raw]],
         cell=(scenario_anchor, "" if invariant is None else invariant.id),
         verdict=raw.verdict,
         title=raw.title,
-        where=f"patch {run.patch} · {run.scenario} · {run.world}",
+        where=f"patch {run.patch} · {run.scenario} · {place_of(run.world, run.profile)}",
         seed=run.seed,
         sentence=raw.sentence,
         statement="" if invariant is None else invariant.statement,
@@ -216,15 +217,17 @@ def _unnoticed(session: Session) -> Iterable[FindingReport]:
     for number, flawed in enumerate(session.flawed, start=1):
         if not flawed.caught:
             expected = ", ".join(flawed.expected) or "any invariant"
+            broke = () if flawed.example is None else flawed.example.errors
             yield FindingReport(
                 anchor=f"w{number}",
                 scenario_anchor="",
                 cell=("", ""),
-                verdict=Verdict.INCONCLUSIVE,
-                title=f"Flawed variant unnoticed: {flawed.variant}",
+                verdict=Verdict.ERROR if broke else Verdict.INCONCLUSIVE,
+                title=f"Flawed variant {'not tried out' if broke else 'unnoticed'}: {flawed.variant}",
                 where=f"{flawed.scenario} · {flawed.world}",
                 seed=None,
-                sentence=f"{flawed.variant} has a known defect that {expected} must catch, "
+                sentence="; ".join(broke)
+                or f"{flawed.variant} has a known defect that {expected} must catch, "
                 f"and it passed {flawed.seeds} seeds: this test cannot fail.",
                 replay="" if flawed.example is None else flawed.example.replay,
             )

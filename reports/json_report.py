@@ -5,6 +5,7 @@ null: so are infinities and NaN, which JSON does not have. The text is ASCII (ev
 that it is safe to print to a terminal and survives any encoding.
 """
 
+import dataclasses
 import json
 import math
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.verdict import FlawedResult, InvariantResult, RunResult
-from reports.model import Report
+from reports.model import Report, ScenarioReport
 
 FILE_NAME: Final = "report.json"
 
@@ -93,6 +94,9 @@ class RunJson(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float | int | None]
     errors: list[str]
     doubts: list[str]
+    profile: str
+    lost: str | None
+    config: str | None
 
 
 class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +111,40 @@ class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
     expected: list[str]
 
 
+class SpreadJson(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure over the seeds that have it; null percentiles need more seeds."""
+
+    name: str
+    samples: int
+    least: float
+    median: float
+    p90: float | None
+    p99: float | None
+    greatest: float
+
+
+class CampaignJson(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs of one scenario in one world, counted; `pass_rate` is that of `passed + failed`."""
+
+    scenario: str
+    world: str
+    profile: str
+    target: dict[str, str]
+    runs: int
+    passed: int
+    failed: int
+    inconclusive: int
+    errors: int
+    crashed: int
+    timed_out: int
+    pass_rate: float | None
+    pass_rate_low: float
+    pass_rate_high: float
+    lowest_failing_seed: int | None
+    replay: str | None
+    figures: list[SpreadJson]
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The whole document."""
 
@@ -118,6 +156,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     runs: list[RunJson]
     flawed: list[FlawedJson]
     skipped: list[str]
+    campaigns: list[CampaignJson]
 
 
 def render(report: Report) -> str:
@@ -137,6 +176,30 @@ def document(report: Report) -> Document:
         runs=[_run(run) for run in session.runs],
         flawed=[_flawed(flawed) for flawed in session.flawed],
         skipped=list(session.skipped),
+        campaigns=[_campaign(scenario) for scenario in report.scenarios],
+    )
+
+
+def _campaign(scenario: ScenarioReport) -> CampaignJson:
+    tally = scenario.tally
+    return CampaignJson(
+        scenario=scenario.scenario,
+        world=scenario.world,
+        profile=scenario.profile,
+        target=dict(scenario.drawn.target),
+        runs=tally.runs,
+        passed=tally.passed,
+        failed=tally.failed,
+        inconclusive=tally.inconclusive,
+        errors=tally.errors,
+        crashed=tally.crashed,
+        timed_out=tally.timed_out,
+        pass_rate=tally.rate,
+        pass_rate_low=tally.low,
+        pass_rate_high=tally.high,
+        lowest_failing_seed=tally.lowest_failing,
+        replay=tally.replay or None,
+        figures=[SpreadJson(**dataclasses.asdict(spread)) for spread in tally.spreads],
     )
 
 
@@ -171,6 +234,9 @@ def _run(run: RunResult) -> RunJson:
         metrics=dict(run.metrics),
         errors=list(run.errors),
         doubts=list(run.doubts),
+        profile=run.profile,
+        lost=run.lost or None,
+        config=run.config or None,
     )
 
 

@@ -12,6 +12,7 @@ from harness.verdict import Outcome, Verdict
 from reports.findings import FindingReport
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
+from reports.tallies import CHOSEN_MAX, chosen_spreads, sentence_of, spread_text
 from reports.text import duration, figure, plural, visible
 
 FILE_NAME: Final = "summary.md"
@@ -35,7 +36,14 @@ _VERDICT_SYMBOLS: Final = {
 
 def render(report: Report) -> str:
     """Return the Markdown text."""
-    parts = [*_head(report), *_matrix(report), *_findings(report), *_flawed(report), *_not_covered(report)]
+    parts = [
+        *_head(report),
+        *_matrix(report),
+        *_campaigns(report),
+        *_findings(report),
+        *_flawed(report),
+        *_not_covered(report),
+    ]
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
@@ -82,7 +90,7 @@ def _block(block: MatrixBlock) -> Iterable[str]:
     yield f"|{' --- |' * (3 + len(heads))}"
     for row in block.rows:
         verdict = f"{_VERDICT_SYMBOLS[row.verdict]} {row.verdict.value}"
-        cells = [_safe(row.scenario), _safe(row.world), verdict, *(_cell(cell) for cell in row.cells)]
+        cells = [_safe(row.scenario), _safe(row.place), verdict, *(_cell(cell) for cell in row.cells)]
         yield f"| {' | '.join(cells)} |"
     yield ""
 
@@ -92,6 +100,21 @@ def _cell(cell: Cell | None) -> str:
         return "not checked"
     share = f" {cell.count:,} of {cell.runs:,}" if cell.runs > 1 else ""
     return _SYMBOLS[cell.outcome] + share
+
+
+def _campaigns(report: Report) -> Iterable[str]:
+    told = [scenario for scenario in report.scenarios if scenario.tally.runs > 1]
+    if not told:
+        return
+    yield "### Seeds"
+    yield ""
+    for scenario in told:
+        yield f"- **{_safe(scenario.scenario)}** {_safe(scenario.place)}: {_safe(sentence_of(scenario.tally))}"
+        if report.is_gate:
+            continue
+        for spread in chosen_spreads(scenario.tally)[:CHOSEN_MAX]:
+            yield f"  - {_safe(spread.name)}: {_safe(spread_text(spread))}"
+    yield ""
 
 
 def _findings(report: Report) -> Iterable[str]:

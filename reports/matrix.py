@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from harness.verdict import Outcome, RunResult, Verdict
 
+_USUAL = {"sim": "full", "real": "short"}
 _WORST_FIRST = (Outcome.ERROR, Outcome.VIOLATED, Outcome.INCONCLUSIVE, Outcome.HOLDS)
 
 
@@ -25,9 +26,15 @@ class MatrixRow:
     anchor: str
     scenario: str
     world: str
+    profile: str
     verdict: Verdict
     runs: int
     cells: tuple[Cell | None, ...]
+
+    @property
+    def place(self) -> str:
+        """The world, and the size where it is not the one that a world usually has."""
+        return place_of(self.world, self.profile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +70,16 @@ def _row(anchor: str, runs: tuple[RunResult, ...], invariants: tuple[str, ...]) 
         anchor=anchor,
         scenario=runs[0].scenario,
         world=runs[0].world,
+        profile=runs[0].profile,
         verdict=_worst(runs),
         runs=len(runs),
         cells=tuple(_cell(runs, identity) for identity in invariants),
     )
+
+
+def place_of(world: str, profile: str) -> str:
+    """Return the world, and the size where it is not the one that a world usually has."""
+    return world if _USUAL.get(world) == profile else f"{world}, {profile}"
 
 
 def _worst(runs: tuple[RunResult, ...]) -> Verdict:

@@ -13,11 +13,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from harness.errors import HarnessError
 from harness.history.history import History
+from harness.tally import Tally, tally
 from harness.verdict import EXIT_INTERRUPTED, EXIT_PASS, FlawedResult, RunResult, Session, Verdict
 from reports.excerpt import Excerpt, excerpt
 from reports.findings import FindingReport, findings_of
 from reports.limits import limits_of
-from reports.matrix import MatrixBlock, matrix_of
+from reports.matrix import MatrixBlock, matrix_of, place_of
 from reports.recovery import Recovery, recoveries
 from reports.series import charts_of
 from reports.text import plural
@@ -75,13 +76,20 @@ class ScenarioReport:
     patch: int
     priority: str
     world: str
+    profile: str
     verdict: Verdict
     runs: tuple[RunResult, ...]
     drawn: RunResult
+    tally: Tally
     timeline: Timeline | None
     recovery: tuple[Recovery, ...] = ()
     excerpts: tuple[ExcerptOf, ...] = ()
     note: str = ""
+
+    @property
+    def place(self) -> str:
+        """The world, and the size where it is not the usual one."""
+        return place_of(self.world, self.profile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +170,11 @@ def _scenario(
         patch=drawn.patch,
         priority=drawn.priority,
         world=drawn.world,
+        profile=drawn.profile,
         verdict=drawn.verdict,
         runs=runs,
         drawn=drawn,
+        tally=tally(runs),
         timeline=drawing,
         recovery=recovery,
         excerpts=excerpts,
@@ -195,10 +205,12 @@ def _load(run: RunResult, histories: Histories) -> tuple[History | None, str]:
 def _headline(session: Session, *, is_gate: bool, findings: tuple[FindingReport, ...]) -> Headline:
     per_verdict = {verdict: sum(run.verdict is verdict for run in session.runs) for verdict in Verdict}
     missed = sum(not flawed.caught for flawed in session.flawed)
+    lost = sum(bool(run.lost) for run in session.runs)
     word, tone = _word(session, is_gate=is_gate)
     parts = [
         (per_verdict[Verdict.FAIL], "violated an invariant"),
-        (per_verdict[Verdict.ERROR], "ended in a harness error"),
+        (per_verdict[Verdict.ERROR] - lost, "ended in a harness error"),
+        (lost, "was lost, neither pass nor fail" if lost == 1 else "were lost, neither pass nor fail"),
         (per_verdict[Verdict.INCONCLUSIVE], "could not be judged"),
     ]
     told = [f"{count:,} {what}" for count, what in parts if count]
@@ -221,7 +233,8 @@ def _headline(session: Session, *, is_gate: bool, findings: tuple[FindingReport,
             ("passed", per_verdict[Verdict.PASS]),
             ("failed", per_verdict[Verdict.FAIL]),
             ("inconclusive", per_verdict[Verdict.INCONCLUSIVE]),
-            ("error" if per_verdict[Verdict.ERROR] == 1 else "errors", per_verdict[Verdict.ERROR]),
+            ("error" if per_verdict[Verdict.ERROR] - lost == 1 else "errors", per_verdict[Verdict.ERROR] - lost),
+            *([("lost", lost)] if lost else []),
             ("finding" if len(findings) == 1 else "findings", len(findings)),
             ("skipped", len(session.skipped)),
         ),

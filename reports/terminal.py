@@ -20,6 +20,7 @@ from harness.verdict import Outcome, Verdict
 from reports.findings import FindingReport, chosen
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
+from reports.tallies import CHOSEN_MAX, chosen_spreads, sentence_of, spread_text
 from reports.text import duration, plural, visible
 
 WIDTH: Final = 80
@@ -79,6 +80,7 @@ class _Printer:
     def summary(self, report: Report, report_path: Path | str | None) -> None:
         for block in report.matrix:
             self._block(block)
+        self._campaigns(report)
         for finding in report.findings[:FINDINGS_MAX]:
             self._finding(finding)
         left = len(report.findings) - FINDINGS_MAX
@@ -117,7 +119,7 @@ class _Printer:
             rows = [
                 [
                     Text.assemble(
-                        visible(f"{row.scenario} {row.world} "),
+                        visible(f"{row.scenario} {row.place} "),
                         (row.verdict.value, "" if self._plain else _STYLES[row.verdict]),
                     ),
                     *(self._cell(row.cells[at]) for at in columns),
@@ -152,6 +154,19 @@ class _Printer:
         symbol, word, style = _CELLS[cell.outcome]
         share = f" {cell.count}/{cell.runs}" if cell.runs > 1 else ""
         return Text(f"{word}{share}") if self._plain else Text(f"{symbol} {word}{share}", style)
+
+    def _campaigns(self, report: Report) -> None:
+        """Print what many seeds came to; a gate's only where they did not all pass, as the matrix says the rest."""
+        told = [one for one in report.scenarios if one.tally.runs > 1]
+        if report.is_gate:
+            told = [one for one in told if one.verdict is not Verdict.PASS]
+        for scenario in told:
+            self._line((f"{scenario.scenario} {scenario.place}", "bold"), f": {sentence_of(scenario.tally)}", hang=2)
+            if not report.is_gate:
+                for spread in chosen_spreads(scenario.tally)[:CHOSEN_MAX]:
+                    self._line(f"{spread.name}: {spread_text(spread)}", indent=2, hang=2)
+        if told:
+            self._blank()
 
     def _finding(self, finding: FindingReport) -> None:
         self._line((finding.verdict.value, _STYLES[finding.verdict]), "  ", (finding.title, "bold"))

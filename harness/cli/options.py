@@ -35,9 +35,9 @@ def _formats(ctx: click.Context, parameter: click.Parameter, value: str) -> tupl
 
 
 def _finite(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    del ctx, parameter
+    del ctx
     if value is not None and not math.isfinite(value):
-        raise UsageError(f"--time-budget {value}: not a number of seconds")
+        raise UsageError(f"{parameter.opts[0]} {value}: not a number of seconds")
     return value
 
 
@@ -93,6 +93,14 @@ def limit_options(function: F) -> F:
             envvar="HARNESS_TIME_BUDGET",
             callback=_finite,
             help="Start nothing new after this long.",
+        ),
+        click.option(
+            "--run-timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+            envvar="HARNESS_RUN_TIMEOUT",
+            callback=_finite,
+            help="End a run that takes longer; it counts as lost, neither pass nor fail.",
         ),
         click.option(
             "--jobs",

@@ -55,7 +55,13 @@ def show_of(flags: Mapping[str, Any], config: Config) -> Show:
 
 def limits_of(flags: Mapping[str, Any], real_jobs: int = 1) -> Limits:
     """Return what the flags of `limit_options` ask for."""
-    return Limits(jobs=flags["jobs"], real_jobs=real_jobs, budget_s=flags["time_budget"], fail_fast=flags["fail_fast"])
+    return Limits(
+        jobs=flags["jobs"],
+        real_jobs=real_jobs,
+        budget_s=flags["time_budget"],
+        fail_fast=flags["fail_fast"],
+        run_timeout_s=flags["run_timeout"],
+    )
 
 
 def stable_interpreter() -> None:

@@ -9,7 +9,6 @@ findings last, and the page says how many.
 import base64
 import functools
 import hashlib
-import statistics
 from collections.abc import Iterable
 from importlib import resources
 from typing import Final
@@ -17,12 +16,14 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from harness.measures import Spread
 from harness.verdict import Verdict
 from reports import text
 from reports.findings import FindingReport
 from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
 from reports.html.lanes import lane_diagram
 from reports.model import ExcerptOf, Report, ScenarioReport
+from reports.tallies import sentence_of
 
 FILE_NAME: Final = "report.html"
 PAGE_MAX: Final = 1_000_000
@@ -150,7 +151,7 @@ def _policy(css: str, script: str) -> str:
 
 
 def _where(scenario: ScenarioReport) -> str:
-    return f"{scenario.scenario} · {scenario.world}"
+    return f"{scenario.scenario} · {scenario.place}"
 
 
 def _facts(report: Report) -> Iterable[tuple[str, str]]:
@@ -209,7 +210,12 @@ def _scenarios(report: Report, room: int) -> list[Markup]:
 def _scenario(scenario: ScenarioReport, drawn: list[Drawing], left_out: str) -> Markup:
     template = _environment().get_template("scenario.html.j2")
     html = template.render(
-        scenario=scenario, drawings=drawn, left_out=left_out, others=_others(scenario), metrics=_metrics(scenario)
+        scenario=scenario,
+        drawings=drawn,
+        left_out=left_out,
+        others=_others(scenario),
+        metrics=_metrics(scenario),
+        tally=sentence_of(scenario.tally),
     )
     return Markup(html)  # noqa: S704 - rendered with autoescape
 
@@ -226,12 +232,20 @@ def _others(scenario: ScenarioReport) -> str:
 
 def _metrics(scenario: ScenarioReport) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
+    spreads = {spread.name: spread for spread in scenario.tally.spreads}
     for name, value in list(scenario.drawn.metrics.items())[:60]:
-        known = [found for run in scenario.runs if (found := run.metrics.get(name)) is not None]
         row = [name, text.figure(value)]
         if len(scenario.runs) > 1:
-            spread = (min(known), statistics.median(known), max(known)) if known else (None, None, None)
-            row += [text.figure(one) for one in spread]
-            row.append(f"{len(known):,} of {len(scenario.runs):,}")
+            row += _spread(spreads.get(name))
+            measured = spreads[name].samples if name in spreads else 0
+            row.append(f"{measured:,} of {len(scenario.runs):,}")
         rows.append(tuple(row))
     return rows
+
+
+def _spread(spread: Spread | None) -> list[str]:
+    if spread is None:
+        return [text.NOT_MEASURED] * 5
+    told = [text.figure(one) for one in (spread.least, spread.median)]
+    told += ["too few seeds" if one is None else text.figure(one) for one in (spread.p90, spread.p99)]
+    return [*told, text.figure(spread.greatest)]

@@ -14,7 +14,7 @@ from harness.invariants.delivery import no_acked_loss
 from harness.runner import Order
 from harness.scenario import Profile, during
 from harness.units import seconds
-from harness.verdict import Verdict
+from harness.verdict import CRASHED, TIMED_OUT, Verdict
 from harness.worlds import Options
 from tests.harness.campaign_log import Log
 
@@ -152,6 +152,7 @@ def test_a_worker_that_dies_is_an_error_that_names_its_job(portable):
     (error,) = done.runs[2].errors
     assert error.startswith("redis-outage [sim] seed 3: its worker process (pid ")
     assert error.endswith(" exited with code 9")
+    assert [one.lost for one in done.runs] == ["", "", CRASHED, "", ""]
     assert log.lines.index("ended redis-outage [sim] seed 1") > log.lines.index("ended redis-outage [sim] seed 2")
 
 
@@ -162,3 +163,28 @@ def test_limits_hold_over_processes_as_well(portable):
     assert done.runs[0].seed == 3
     assert len(done.runs) + len(done.skipped) == 5
     assert len(done.skipped) == 3
+
+
+STUCK = """
+    import time
+    from harness.verdict import RunResult, Verdict
+
+    def perform(job):
+        if job.order.seed == 2:
+            time.sleep(60)
+        return RunResult(
+            scenario=job.order.scenario.name, title="", patch=1, priority="P0", world="sim", profile="full",
+            seed=job.order.seed, target={}, verdict=Verdict.PASS,
+        )
+"""
+
+
+def test_a_run_that_takes_too_long_is_lost_and_the_others_are_not(stand_in):
+    """Even with one job, where runs follow each other: seed 2 is an ERROR that says so, and no failure."""
+    order = stand_in(STUCK)
+    jobs = [Single(order=replace(order, seed=seed)) for seed in (1, 2, 3)]
+    done = conduct(jobs, Limits(jobs=1, run_timeout_s=0.5), Log())
+
+    assert [one.verdict for one in done.runs] == [Verdict.PASS, Verdict.ERROR, Verdict.PASS]
+    assert [one.lost for one in done.runs] == ["", TIMED_OUT, ""]
+    assert done.runs[1].errors == ("redis-outage [sim] seed 2: ended after 0.5 s, longer than it may take",)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from harness import interrupts
-from harness.worker_process import Broken, one_line
+from harness.worker_process import Broken, Overdue, one_line
 from harness.workers import Lane, spread
 
 pytestmark = pytest.mark.real
@@ -275,3 +275,36 @@ def test_an_interrupt_while_a_worker_starts_is_the_parents_alone(tmp_path: Path)
     (tmp_path / "go").touch()
 
     assert parent.communicate(timeout=20) == ("[(1, -1)]\n", "")
+
+
+def limited(pieces: list[Any], work: Callable[[Any], Any], limit_s: dict[Any, float], workers: int) -> dict[Any, Any]:
+    """Spread the pieces, some of them with a limit."""
+    lanes = [Lane(pieces=pieces, workers=workers)]
+    return dict(spread(lanes, work, may_start=lambda: True, began=lambda _: None, limit_s=limit_s.get))
+
+
+def test_a_piece_that_takes_too_long_is_ended_alone() -> None:
+    """One sleeps past its limit; those before, beside and after it have their results."""
+    results = limited([0.0, 0.01, 60.0, 0.02], time.sleep, {60.0: 0.3}, workers=2)
+
+    overdue = results.pop(60.0)
+    assert results == {0.0: None, 0.01: None, 0.02: None}
+    assert isinstance(overdue, Overdue)
+    assert overdue.limit_s == 0.3
+
+
+def test_a_piece_that_does_not_listen_is_killed() -> None:
+    """Whatever holds the interpreter: nobody waits for it longer than its limit and its grace."""
+    results = limited(["", "deaf"], deaf, {"deaf": 0.2}, workers=1)
+
+    overdue = results["deaf"]
+    assert isinstance(overdue, Overdue)
+    assert isinstance(overdue.outcome, Broken)
+    assert "was killed by SIGKILL" in overdue.outcome.reason
+
+
+def deaf(how: str) -> None:
+    """Hold every signal back that can be, and wait for one that never comes."""
+    if how:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        threading.Event().wait()

@@ -15,6 +15,7 @@ from tests.reports import synthetic
 RUN_KEYS = [
     *("scenario", "patch", "priority", "world", "seed", "target", "verdict", "trace_digest", "simulated_s", "wall_s"),
     *("history", "replay", "needs", "faults", "invariants", "metrics", "errors", "doubts"),
+    *("profile", "lost", "config"),
 ]
 
 
@@ -29,7 +30,8 @@ def test_round_trip(case: str) -> None:
 def test_keys_and_their_order() -> None:
     """Keys stand in the order of the specification, none missing; what was added since comes after them."""
     data = json.loads(json_report.render(reports.build(synthetic.sessions()["fail"], {})))
-    assert list(data) == ["schema", "verdict", "exit_code", "harness_version", "command", "runs", "flawed", "skipped"]
+    specified = ["schema", "verdict", "exit_code", "harness_version", "command", "runs", "flawed", "skipped"]
+    assert list(data) == [*specified, "campaigns"]
     run = data["runs"][0]
     assert list(run) == RUN_KEYS
     assert list(run["needs"][0]) == ["text", "met", "observed"]

@@ -10,6 +10,7 @@ from harness.history.events import Ok
 from harness.history.history import History
 from harness.units import SECOND
 from harness.verdict import Outcome, Row, Verdict
+from reports import html, markdown, terminal
 from tests.reports import synthetic
 
 WORDS = {
@@ -178,3 +179,29 @@ def test_what_was_left_out_is_said() -> None:
     said = "Left out, as the servers that were given do not allow it: redis.outage/crash, network.reset/now."
     assert report.not_covered.count(said) == 1
     assert not any("Left out" in text for text in reports.build(synthetic.session(synthetic.run()), {}).not_covered)
+
+
+def test_a_lost_run_is_told_apart_from_passes_failures_and_errors() -> None:
+    """It has a word of its own in the headline, in the counts, in its finding and in the tally of its seeds."""
+    lost = dataclasses.replace(
+        synthetic.run(Verdict.ERROR, seed=8), lost="timed out", invariants=(), errors=("s: ended after 3 s",)
+    )
+    report = reports.build(synthetic.session(synthetic.run(), lost), {})
+    assert report.headline.sentence == "Of 2 runs, 1 was lost, neither pass nor fail."
+    assert dict(report.headline.counts)["errors"] == 0
+    assert dict(report.headline.counts)["lost"] == 1
+    assert [finding.title for finding in report.findings] == ["Run lost: timed out"]
+    (scenario,) = report.scenarios
+    assert (scenario.tally.judged, scenario.tally.timed_out) == (1, 1)
+    for text in (markdown.render(report), terminal.render(report), html.render(report)):
+        assert "of 1 judged run passed" in " ".join(text.split())
+        assert "lost" in text
+
+
+def test_a_larger_size_has_a_row_that_says_so() -> None:
+    """The gate's one run in bulk is not mistaken for the twenty of the usual size."""
+    large = dataclasses.replace(synthetic.run(), profile="large")
+    report = reports.build(synthetic.session(dataclasses.replace(synthetic.run(), profile="full"), large), {})
+    assert [row.place for block in report.matrix for row in block.rows] == ["sim", "sim, large"]
+    for text in (markdown.render(report), terminal.render(report), html.render(report)):
+        assert "sim, large" in " ".join(text.replace("&#44;", ",").split())
