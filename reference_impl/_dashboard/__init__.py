@@ -1,0 +1,1 @@
+"""The parts of `reference_impl.dashboard_ws`."""
