@@ -20,6 +20,7 @@ from harness.history.events import SCHEMA, Event, HostChanged, RunEnded, RunStar
 from harness.history.history import History
 from harness.history.store import Store, load, partial_path
 from harness.judge import Judgement, judge
+from harness.load.spec import Crew
 from harness.metrics import metrics
 from harness.scenario import Scenario, plan
 from harness.tape import Tape
@@ -71,7 +72,15 @@ class Order:
         chosen = self.options
         words = [] if chosen.redis is None else ["--redis", masked(chosen.redis)]
         words += ["--redis-flush"] if chosen.redis_flush else []
-        return words + ([] if chosen.toxiproxy is None else ["--toxiproxy", chosen.toxiproxy])
+        words += [] if chosen.toxiproxy is None else ["--toxiproxy", chosen.toxiproxy]
+        return words + _load_choices(chosen.crew)
+
+
+def _load_choices(crew: Crew) -> list[str]:
+    words = ["--locust-workers", str(crew.workers)] if crew.workers else []
+    if crew.elsewhere:
+        words += ["--locust-expect-workers", str(crew.elsewhere), "--locust-bind", f"{crew.bind_host}:{crew.bind_port}"]
+    return words
 
 
 def run(order: Order, *, keep_history: bool = True) -> RunResult:

@@ -5,13 +5,14 @@ import logging
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from harness import interrupts
 from harness.director import Alarm, direct
 from harness.history.recorder import Sink
+from harness.load.spec import Crew
 from harness.scenario import PlannedFault, Profile, Scenario
 from harness.tape import Tape
 from harness.targets import resolve
@@ -32,12 +33,13 @@ class Options:
     """What a person may choose of the real world.
 
     `redis` is a server's program to run, or the URL of one that runs (whose database may be emptied if `redis_flush`);
-    `toxiproxy` the URL of a toxiproxy-server to use instead of the embedded one.
+    `toxiproxy` the URL of a toxiproxy-server to use instead of the embedded one; `crew` the processes of loads.
     """
 
     redis: str | None = None
     redis_flush: bool = False
     toxiproxy: str | None = None
+    crew: Crew = field(default_factory=Crew)
 
     @property
     def redis_url(self) -> str | None:
@@ -46,8 +48,8 @@ class Options:
 
     @property
     def shared(self) -> bool:
-        """Is there a server that all runs would meet at, were there more than one at a time?"""
-        return self.redis_url is not None or self.toxiproxy is not None
+        """Is there a server or port that all runs would meet at, were there more than one at a time?"""
+        return self.redis_url is not None or self.toxiproxy is not None or self.crew.bind_port != 0
 
     def left_out(self, world: WorldKind) -> tuple[str, ...]:
         """Return the faults, each with its mode, that cannot be done in that world with these choices."""
@@ -148,6 +150,7 @@ async def _real(staging: Staging, sink: Sink) -> Ended:
             directory=staging.scratch,
             dependency_kinds={"binance": start_binance, "redis": _redis_of(staging.options)},
             toxiproxy=None if staging.options.toxiproxy is None else parse_place(staging.options.toxiproxy),
+            crew=staging.options.crew,
         ) as world:
             await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
             return Ended(None, None)

@@ -11,6 +11,7 @@ import click
 from harness.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from harness.load.spec import Crew
     from harness.worlds import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,6 +86,29 @@ def limit_options(function: F) -> F:
             envvar="HARNESS_TOXIPROXY",
             help="Real world: a toxiproxy-server to use instead of the embedded one.",
         ),
+        click.option(
+            "--locust-workers",
+            type=WholeNumber(0, 64),
+            metavar="N",
+            default=0,
+            show_default=True,
+            envvar="HARNESS_LOCUST_WORKERS",
+            help="Real world: Locust processes beside their master that make the load; 0: one process does all.",
+        ),
+        click.option(
+            "--locust-expect-workers",
+            type=WholeNumber(0, 1_000),
+            metavar="M",
+            default=0,
+            envvar="HARNESS_LOCUST_EXPECT_WORKERS",
+            help="Real world: wait for so many more, started by you, also on other machines.",
+        ),
+        click.option(
+            "--locust-bind",
+            metavar="ADDRESS:PORT",
+            envvar="HARNESS_LOCUST_BIND",
+            help="With --locust-expect-workers: where those reach Locust's master and our proxies.",
+        ),
         click.option("--fail-fast", is_flag=True, help="Start nothing new after the first run that did not pass."),
         click.option(
             "--time-budget",
@@ -128,6 +152,7 @@ def world_options(flags: Mapping[str, Any], *, real_runs: int) -> "Options":
         redis=server if server is None or "://" in server else _program(server),
         redis_flush=flags["redis_flush"],
         toxiproxy=flags["toxiproxy"],
+        crew=_crew(flags),
     )
     if chosen.redis_flush and chosen.redis_url is None:
         raise UsageError("--redis-flush: it goes with --redis redis://...")
@@ -136,6 +161,20 @@ def world_options(flags: Mapping[str, Any], *, real_runs: int) -> "Options":
 
         asyncio.run(_try(chosen, real_runs))
     return chosen
+
+
+def _crew(flags: Mapping[str, Any]) -> "Crew":
+    """Return which processes make loads. Raises `UsageError` for an address that is none, or not this machine's."""
+    from harness.load.place import parse_bind
+    from harness.load.spec import Crew
+
+    elsewhere, bind = flags["locust_expect_workers"], flags["locust_bind"]
+    if (elsewhere > 0) is not (bind is not None):
+        raise UsageError("--locust-expect-workers M and --locust-bind ADDRESS:PORT go together")
+    if bind is None:
+        return Crew(workers=flags["locust_workers"])
+    host, port = parse_bind(bind)
+    return Crew(workers=flags["locust_workers"], elsewhere=elsewhere, bind_host=host, bind_port=port)
 
 
 def _program(name: str) -> str:
@@ -148,6 +187,10 @@ def _program(name: str) -> str:
 
 
 async def _try(chosen: "Options", real_runs: int) -> None:
+    if chosen.crew.elsewhere:
+        from harness.load.place import check_bind
+
+        check_bind(chosen.crew)
     if chosen.toxiproxy is not None:
         from harness.world.real.foreign_proxy import check_place, parse_place
 

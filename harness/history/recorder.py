@@ -73,16 +73,16 @@ class _Block:
 
 
 class OperationLog:
-    """Records what one incarnation of one host does and sees."""
+    """Records what one incarnation of one host does and sees; its operations are numbered from `first` on."""
 
     __slots__ = ("_next", "actor", "incarnation", "now_ns", "sink")
 
-    def __init__(self, sink: Sink, now_ns: Callable[[], int], actor: str, incarnation: int) -> None:
+    def __init__(self, sink: Sink, now_ns: Callable[[], int], actor: str, incarnation: int, *, first: int = 0) -> None:
         self.sink = sink
         self.now_ns = now_ns
         self.actor = actor
         self.incarnation = incarnation
-        self._next = 0
+        self._next = first
 
     def invoke(self, name: str, /, **value: object) -> Operation:
         """Record that an operation begins."""

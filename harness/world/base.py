@@ -21,6 +21,7 @@ Observations that worlds make by themselves, from below the target, in the actor
   more at the first read after a step.
 - `damage` {file, mode, bytes, changed}, actor = the host: so many of the bytes that a file on its disk had are gone or
   different, because it was damaged while the host was down.
+- `load_users`, `load_requests`, `load_failures`, `load_worker`: of a load by Locust; see `harness/load/__init__.py`.
 - `internal_error` {what, error}, actor = a dependency that is an emulator of ours: it broke. The run is an ERROR.
 """
 
@@ -31,6 +32,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from harness.history.events import Event
 from harness.history.recorder import OperationLog, Sink
+from harness.load.spec import LocustLoad
 from harness.tape import Stream, Tape
 from harness.toxics.base import Direction, Toxic
 from harness.toxics.exchange.match import Follow
@@ -108,6 +110,12 @@ class HostSpec:
     """
     follow: Follow | None = None
     """What the others speak with it, if faults are to act on single requests; as `DependencySpec.follow`."""
+
+    load: LocustLoad | None = None
+    """What makes this host's load in the real world, instead of the program: Locust (`harness/load`).
+
+    It has the host's parameters and links, and dies, freezes and restarts as a host does.
+    """
 
     @property
     def program_path(self) -> str:

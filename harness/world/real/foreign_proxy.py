@@ -70,16 +70,16 @@ class ForeignProxy:
         port: int = self._holders[proxy].getsockname()[1]
         return port
 
-    async def create(self, proxy: str, upstream: str, follow: Follow | None) -> int:
+    async def create(self, proxy: str, upstream: str, follow: Follow | None, *, listen: str) -> int:
         """Make a proxy. A socket of ours that never listens keeps its port while it is disabled."""
         del follow
         holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._holders[proxy] = holder
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
+        holder.bind((listen, 0))
         name, port = self._name(proxy), self._port(proxy)
         self._run.note_proxy(self._api.place, name)
-        await self._api.create(name, listen=f"127.0.0.1:{port}", upstream=upstream)
+        await self._api.create(name, listen=f"{listen}:{port}", upstream=upstream)
         return port
 
     async def enable(self, proxy: str) -> None:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from typing import Any
 from harness.errors import WorldError
 from harness.history.events import Event
 from harness.history.recorder import OperationLog
+from harness.load import wire as load_wire
+from harness.load.errors import LocustError
+from harness.load.host import run_load
 from harness.tape import Stream, Tape
 from harness.world.base import Host, Program
 from harness.world.real import wire
@@ -205,16 +208,48 @@ def run(assignment: wire.Assignment, pipe: HistoryPipe, control: int, past: int)
         clock = SteppedClock(_observer(host, "clock"), loop.call_soon_threadsafe)
         if assignment.clock_offset_ns:
             clock.step_to(assignment.clock_offset_ns)
-        watch_control(loop, control, host.stop, partial(_set_clock, clock, pipe))
-        program = load(assignment.program, "program")
-        host.load_targets()
-        pipe.send(wire.ProgramRunning())
+        set_clock = partial(_set_clock, clock, pipe) if assignment.load is None else partial(_leave_clock, pipe)
+        watch_control(loop, control, host.stop, set_clock)
+        begin = _begin_program if assignment.load is None else _begin_load
+        work = begin(assignment, host, pipe)
         try:
-            runner.run(run_program(program, host))
+            runner.run(work)
         finally:
             links.flush()
             refused.flush()
             loop.remove_reader(control)
+
+
+def _begin_program(assignment: wire.Assignment, host: ProcessHost, pipe: HistoryPipe) -> Coroutine[Any, Any, None]:
+    """Return the program at work; what it needs is there. Raises `LoadError`."""
+    program = load(assignment.program, "program")
+    host.load_targets()
+    pipe.send(wire.ProgramRunning())
+    return run_program(program, host)
+
+
+def _begin_load(assignment: wire.Assignment, host: ProcessHost, pipe: HistoryPipe) -> Coroutine[Any, Any, None]:
+    """Return the load at work, which tells itself when it has begun."""
+    assert assignment.load is not None
+    told = load_wire.Assignment(
+        name=assignment.name,
+        incarnation=assignment.incarnation,
+        params=assignment.params,
+        endpoints=assignment.endpoints,
+        seed=assignment.seed,
+        start_ns=assignment.start_ns,
+        users=assignment.load.users,
+        links_before=assignment.links_before,
+    )
+    return run_load(
+        assignment.load,
+        assignment.crew,
+        told,
+        pipe,
+        began=lambda: pipe.send(wire.ProgramRunning()),
+        asked_to_stop=host.stopping,
+        folder=host.disk,
+    )
 
 
 def main(parent: int, history: int, control: int, past: int) -> int:
@@ -228,7 +263,7 @@ def main(parent: int, history: int, control: int, past: int) -> int:
     logging.basicConfig(level=assignment.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         run(assignment, pipe, control, past)
-    except LoadError as error:
+    except (LoadError, LocustError) as error:
         return _failed(pipe, str(error))
     except BaseException as error:  # noqa: BLE001 - SystemExit of a program is its failure as well
         return _failed(pipe, f"the program raised {type(error).__name__}: {error}")
@@ -249,6 +284,11 @@ def _set_clock(clock: SteppedClock, pipe: HistoryPipe, offset_ns: int) -> None:
         pipe.send(wire.ClockSet(str(error)))
     else:
         pipe.send(wire.ClockSet())
+
+
+def _leave_clock(pipe: HistoryPipe, offset_ns: int) -> None:
+    del offset_ns
+    pipe.send(wire.ClockSet("it is a load by Locust, whose processes have the machine's clock"))
 
 
 def _failed(pipe: HistoryPipe, error: str) -> int:

@@ -93,8 +93,11 @@ class Proxies:
         """Say where the dependency is."""
         self._gates[dependency] = _Gate(url, follow)
 
-    async def endpoints(self, host: str) -> Mapping[str, str]:
-        """Return the URL of each dependency and each other host that serves, for that host; proxies are made."""
+    async def endpoints(self, host: str, listen: str = _LOCALHOST) -> Mapping[str, str]:
+        """Return the URL of each dependency and each other host that serves, for that host; proxies are made.
+
+        They listen at the address `listen`, which is another than loopback's for a host that has parts elsewhere.
+        """
         found: dict[str, str] = {}
         async with self._making:
             for dependency, gate in self._gates.items():
@@ -104,8 +107,8 @@ class Proxies:
                 if address is None:
                     found[dependency] = gate.url
                     continue
-                way = gate.ways.get(host) or await self._make(host, dependency, gate, address)
-                found[dependency] = through(gate.url, way.port)
+                way = gate.ways.get(host) or await self._make(host, dependency, gate, address, listen)
+                found[dependency] = through(gate.url, way.port, listen)
         return found
 
     def link(self, host: str, dependency: str) -> HostLink:
@@ -129,10 +132,10 @@ class Proxies:
         assert self._starting is not None
         return await asyncio.shield(self._starting)
 
-    async def _make(self, host: str, dependency: str, gate: _Gate, address: str) -> _Way:
+    async def _make(self, host: str, dependency: str, gate: _Gate, address: str, listen: str) -> _Way:
         server = await self._server()
         proxy = f"{host}.{dependency}"
-        port = await server.create(proxy, address, gate.follow)
+        port = await server.create(proxy, address, gate.follow, listen=listen)
 
         def observe(value: dict[str, Any]) -> None:
             self._observe(host, value)
@@ -213,11 +216,11 @@ def address_of(url: str) -> str | None:
     return f"[{parts.hostname}]:{port}" if ":" in parts.hostname else f"{parts.hostname}:{port}"
 
 
-def through(url: str, port: int) -> str:
+def through(url: str, port: int, listen: str = _LOCALHOST) -> str:
     """Return the URL with host and port replaced by a proxy's; scheme, credentials, path and query are kept."""
     parts = urlsplit(url)
     credentials, at, _ = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{credentials}{at}{_LOCALHOST}:{port}").geturl()
+    return parts._replace(netloc=f"{credentials}{at}{listen}:{port}").geturl()
 
 
 def _port(parts: SplitResult) -> int:

@@ -27,10 +27,10 @@ _TAIL_LINES: Final = 5
 
 
 class ProxyServer(Protocol):
-    """A server with proxies. A proxy is named by a string, and listens on 127.0.0.1. Methods raise `WorldError`."""
+    """A server with proxies. A proxy is named by a string. Methods raise `WorldError`."""
 
-    async def create(self, proxy: str, upstream: str, follow: Follow | None) -> int:
-        """Make a proxy that leads to the address `upstream`; return the port where it listens."""
+    async def create(self, proxy: str, upstream: str, follow: Follow | None, *, listen: str) -> int:
+        """Make a proxy that leads to the address `upstream`; return the port where it listens, at that address."""
 
     async def enable(self, proxy: str) -> None:
         """Listen, on the same port as ever."""
@@ -63,9 +63,9 @@ class EmbeddedProxy:
         self._api = api
         self._watch = watch
 
-    async def create(self, proxy: str, upstream: str, follow: Follow | None) -> int:
+    async def create(self, proxy: str, upstream: str, follow: Follow | None, *, listen: str) -> int:
         """Make a proxy; the server keeps its port while it is disabled."""
-        await self._api.create(proxy, listen="127.0.0.1:0", upstream=upstream)
+        await self._api.create(proxy, listen=f"{listen}:0", upstream=upstream)
         made = await self._api.post(f"/proxies/{proxy}", {} if follow is None else {"follow": follow})
         return int(made["listen"].rpartition(":")[2])
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from harness.history.events import Fail, Info, Invoke, Observation, Ok
+from harness.load.spec import Crew, LocustLoad
 
 
 class Stop(msgspec.Struct, frozen=True, tag_field="order", tag="stop"):
@@ -49,6 +50,10 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """Where the host is to listen, if it serves."""
     links_before: int
     """How many `link` observations earlier incarnations recorded."""
+    load: LocustLoad | None = None
+    """What is to run instead of the program."""
+    crew: Crew = Crew()
+    """Which processes make that load."""
 
 
 class ProgramRunning(msgspec.Struct, frozen=True, tag_field="event", tag="program_running"):

@@ -27,6 +27,8 @@ from typing import Any, Final, Self, TypeAlias
 from harness.errors import WorldError, unknown_name
 from harness.history.events import HostChanged, Observation, begins
 from harness.history.recorder import Sink
+from harness.load.host import check_installed
+from harness.load.spec import Crew
 from harness.tape import Stream, Tape
 from harness.toxics.exchange.match import Follow
 from harness.units import as_seconds, seconds
@@ -44,6 +46,7 @@ from harness.world.real.service import Service
 StartDependency: TypeAlias = Callable[["RealWorld", str, Mapping[str, Any]], Awaitable[Dependency]]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_LOOPBACK: Final = "127.0.0.1"
 _BEGIN_S_MAX: Final = 60.0
 _STOP_NS_MAX: Final = seconds(5)
 _DEPENDENCY_STOP_S_MAX: Final = 15.0
@@ -73,11 +76,13 @@ class RealWorld:
         directory: Path,
         dependency_kinds: Mapping[str, StartDependency],
         toxiproxy: ProxyPlace | None = None,
+        crew: Crew | None = None,
         log_level: str = "INFO",
     ) -> None:
         """Targets map a port to `module:factory`; dependency kinds map a kind to what starts one.
 
-        Hosts reach dependencies through proxies of the embedded server, or of the one at `toxiproxy`.
+        Hosts reach dependencies through proxies of the embedded server, or of the one at `toxiproxy`. Loads are made by
+        the processes of `crew`, by one if there is none.
         """
         self.tape = tape
         self.history = sink
@@ -95,6 +100,7 @@ class RealWorld:
         self._pasts: dict[str, Past] = {}
         self._services: dict[str, Service] = {}
         self._toxiproxy = toxiproxy
+        self._crew = crew or Crew()
         self._proxies = Proxies(self._start_proxies, self._observe_toxic)
         self._exits: list[HostProcess] = []
         self._started: list[str] = []
@@ -191,7 +197,13 @@ class RealWorld:
         """Start (or restart) a host, and return when its program runs, or has failed to (see `failures`)."""
         if not _NAME.fullmatch(spec.name):
             raise WorldError(f"{spec.name!r} cannot be the name of a host: letters, digits and ._- only")
-        endpoints = await self._proxies.endpoints(spec.name)
+        listen = _LOOPBACK
+        begin_s_max = _BEGIN_S_MAX
+        if spec.load is not None:
+            check_installed()
+            listen = self._crew.bind_host
+            begin_s_max += self._crew.begin_s_max
+        endpoints = await self._proxies.endpoints(spec.name, listen)
         before = self._hosts.get(spec.name)
         if before is not None and before.alive:
             raise WorldError(f"host {spec.name!r} is running already")
@@ -207,10 +219,10 @@ class RealWorld:
         self._exits.append(host)
         self._started.append(spec.name)
         try:
-            await asyncio.wait_for(host.begun(), _BEGIN_S_MAX)
+            await asyncio.wait_for(host.begun(), begin_s_max)
         except TimeoutError:
             await host.kill()
-            raise WorldError(f"host {spec.name!r} did not begin within {_BEGIN_S_MAX:.0f} s") from None
+            raise WorldError(f"host {spec.name!r} did not begin within {begin_s_max:.0f} s") from None
         if spec.name in self._services:
             await self._proxies.doors(spec.name).open()
 
@@ -324,6 +336,8 @@ class RealWorld:
             listen_port=self._services[spec.name].port if spec.name in self._services else None,
             clock_offset_ns=self._clock_offsets_ns.get(spec.name, 0),
             links_before=past.links,
+            load=spec.load,
+            crew=self._crew,
         )
 
     def _host(self, name: str) -> HostProcess:

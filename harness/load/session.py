@@ -1,0 +1,78 @@
+"""What users of a load see of their host: the part of `harness.world.base.Host` that is theirs.
+
+There is one session in each Locust process that has users, made once the assignment is known.
+"""
+
+import itertools
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.history.recorder import OperationLog, Sink
+from harness.load.wire import Assignment
+from harness.tape import Stream, Tape
+from harness.world.real.links import PORTS, LinkLog, Outcome
+
+OPERATIONS: int = 1 << 32
+"""How many operations a worker can number; the next worker's numbers begin there."""
+
+
+class Session:
+    """The host, as one worker's users see it. `offset_ns` is what the machine's monotonic clock is behind the run's."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        sink: Sink,
+        *,
+        worker: int,
+        offset_ns: int,
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
+        self.name = assignment.name
+        self.incarnation = assignment.incarnation
+        self.params: Mapping[str, Any] = assignment.params
+        self.endpoints: Mapping[str, str] = assignment.endpoints
+        self.worker = worker
+        first = worker * OPERATIONS
+        self.log = OperationLog(sink, self.now_ns, assignment.name, assignment.incarnation, first=first)
+        self._behind_ns = offset_ns - assignment.start_ns
+        self._tape = Tape(assignment.seed)
+        self._numbers = itertools.count()
+        self.links = LinkLog(self._saw, already=assignment.links_before, later=later)
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run began."""
+        return time.monotonic_ns() + self._behind_ns
+
+    def draws(self, label: str) -> Stream:
+        """The tape's stream `workload/<host>/<label>`; a later incarnation draws anew."""
+        again = f"#{self.incarnation}" if self.incarnation > 1 else ""
+        return self._tape.stream(f"workload/{self.name}/{label}{again}")
+
+    def next_user(self) -> str:
+        """Return a name that no other user of this host has: `0.17`, worker and number. Labels draws and records."""
+        return f"{self.worker}.{next(self._numbers)}"
+
+    def dial(self, to: str, timeout_s: float) -> socket.socket:
+        """Connect to that dependency or host, and note what came of it. Raises `OSError`; closing is the caller's."""
+        url = urlsplit(self.endpoints[to])
+        outcome: Outcome = "unreachable"
+        try:
+            connection = socket.create_connection((url.hostname, url.port or PORTS[url.scheme]), timeout=timeout_s)
+            outcome = "connected"
+        except ConnectionRefusedError:
+            outcome = "refused"
+            raise
+        except ConnectionError:
+            outcome = "reset"
+            raise
+        finally:
+            self.links.saw(to, outcome)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def _saw(self, **value: object) -> None:
+        self.log.observe("link", **value)

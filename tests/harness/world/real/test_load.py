@@ -1,0 +1,246 @@
+"""Load by Locust: a host like any other, whose statistics and users' records are in the history.
+
+Locust takes a second to come up, with workers two more: few tests, and each looks at several things.
+"""
+
+import asyncio
+import importlib.util
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import echo_service
+import psutil
+import pytest
+
+from harness.errors import WorldError
+from harness.history.events import Invoke, Observation, Ok
+from harness.load.session import OPERATIONS
+from harness.load.spec import Crew, LocustLoad
+from harness.units import ms, seconds
+from harness.world.base import HostSpec
+from harness.world.real import guard
+from harness.world.real.service import Service
+from harness.world.real.world import RealWorld
+
+pytestmark = pytest.mark.real
+
+ECHO = HostSpec(name="echo", program=echo_service.serve, serves="http")
+STOP_NS = seconds(10)
+
+
+def load(locustfile: str = "talkers", *, users: int = 3, rate: float = 100, host: str | None = None) -> HostSpec:
+    """Return a load host."""
+    made = LocustLoad(locustfile=locustfile, users=users, spawn_rate=rate, host=host)
+    return HostSpec(name="load", program=echo_service.in_the_sim_world, load=made)
+
+
+@pytest.fixture
+def loaded(make_world) -> Callable[..., AbstractAsyncContextManager[RealWorld]]:
+    """Return a block with a world in it, in which the echo service is under load."""
+
+    @asynccontextmanager
+    async def around(spec: HostSpec, **crew: int | str) -> AsyncIterator[RealWorld]:
+        async with make_world() as world:
+            world._crew = Crew(**crew)
+            await world.offer(ECHO)
+            await world.start_host(ECHO)
+            await world.start_host(spec)
+            yield world
+
+    return around
+
+
+def answers(sink) -> int:
+    """Count the operations that came back."""
+    return sum(type(event) is Ok and event.actor == "load" for event in sink)
+
+
+def figures(sink, name: str) -> list[dict]:
+    """Return the fields of the load's observations of that name."""
+    return [event.value for event in sink.named(name, "load") if type(event) is Observation]
+
+
+def processes(world: RealWorld) -> list[psutil.Process]:
+    """Return the Locust processes of the load host."""
+    return psutil.Process(world._hosts["load"]._child.pid).children(recursive=True)
+
+
+async def gone(what: list[psutil.Process]) -> bool:
+    """Wait until they are dead, which they are a moment after their group got SIGKILL."""
+    async with asyncio.timeout(5):
+        while not all(guard.status_of(one.pid) is None or guard.status_of(one.pid).zombie for one in what):
+            await asyncio.sleep(0.01)  # noqa: ASYNC110 - they are nobody's children here
+    return True
+
+
+async def failure(world: RealWorld, sink) -> str:
+    """Return what the load host says of its failure, once it has failed."""
+    await sink.until(lambda: "failed" in sink.changes("load"))
+    return world._hosts["load"].detail
+
+
+async def test_one_process_makes_the_load(loaded, sink):
+    """Users' operations, links and Locust's statistics are in the history; draws are the tape's; it stops in time."""
+    async with loaded(load()) as world:
+        await sink.until(lambda: answers(sink) >= 20)
+        (locust,) = processes(world)
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+        assert await gone([locust])
+
+    said = [event for event in sink if type(event) is Invoke and event.actor == "load"]
+    total = figures(sink, "load_requests")[-1]
+    assert sink.changes("load") == ["started", "stopped"]
+    assert {event.value["user"] for event in said} == {"0.0", "0.1", "0.2"}
+    assert len({event.value["words"] for event in said}) > 3
+    assert figures(sink, "load_users")[-1] == {"users": 3, "wanted": 3, "workers": 1}
+    assert (total["name"], total["failures"]) == ("Aggregated", 0)
+    assert 20 <= answers(sink) <= total["requests"] <= len(said)
+    assert Counter(one["outcome"] for one in figures(sink, "link"))["connected"] == 3
+
+
+async def test_two_workers_make_the_load(loaded, sink):
+    """Both have users, both users' records arrive with numbers of their own, and the sums of statistics agree."""
+    async with loaded(load(users=4), workers=2) as world:
+        await sink.until(lambda: answers(sink) >= 40)
+        assert len(processes(world)) == 3
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+
+    said = [event for event in sink if type(event) is Invoke and event.actor == "load"]
+    workers = figures(sink, "load_worker")
+    (total,) = [one for one in figures(sink, "load_requests") if one["name"] == "Aggregated"][-1:]
+    assert sink.changes("load") == ["started", "stopped"]
+    assert {event.op // OPERATIONS for event in said} == {0, 1}
+    assert len({event.op for event in said}) == len(said)
+    assert [(one["worker"], one["users"], one["here"], one["clock_error_ns"]) for one in workers] == [
+        (0, 2, True, 0),
+        (1, 2, True, 0),
+    ]
+    assert sum(one["requests"] for one in workers) == total["requests"] == answers(sink)
+    assert {"users": 4, "wanted": 4, "workers": 2} in figures(sink, "load_users")
+
+
+async def test_a_load_is_broken_like_a_host(loaded, sink):
+    """Its link is refused, it freezes, dies with all it has recorded and comes again; failed requests are no error."""
+    spec = load(users=2)
+    async with loaded(spec) as world:
+        await sink.until(lambda: answers(sink) >= 4)
+        await world.link("load", "echo").refuse()
+        await sink.until(lambda: {"to": "echo", "outcome": "refused"} in figures(sink, "link"))
+        await world.link("load", "echo").accept()
+        before = answers(sink)
+        await sink.until(lambda: answers(sink) >= before + 4)
+
+        await world.freeze_host("load")
+        still = len(sink)
+        await asyncio.sleep(0.2)
+        assert len(sink) == still
+        await world.thaw_host("load")
+        await sink.until(lambda: answers(sink) >= before + 8)
+
+        (locust,) = processes(world)
+        await world.kill_host("load")
+        assert await gone([locust])
+        await world.start_host(spec)
+        with pytest.raises(WorldError, match="Locust, whose processes have the machine's clock"):
+            await world.step_clock("load", ms(1))
+        await sink.until(lambda: any(type(event) is Ok and event.incarnation == 2 for event in sink))
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+
+    changes = ["started", "frozen", "thawed", "killed", "started", "stopped"]
+    assert sink.changes("load") == changes
+    failed = figures(sink, "load_failures")
+    assert all(one["name"] == "connection" for one in failed)
+
+
+async def test_any_locustfile_will_do(loaded, sink):
+    """One of plain HTTP users finds the host as its `--host`. Locust would end with 1 for requests that failed."""
+    async with loaded(load("visitors", host="echo")) as world:
+        await sink.until(lambda: bool(figures(sink, "load_requests")))
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+
+    assert sink.changes("load") == ["started", "stopped"]
+    by_name = {one["name"]: one for one in figures(sink, "load_requests")}
+    assert by_name["/"]["failures"] == 0
+    assert by_name["/ill"]["failures"] == by_name["/ill"]["requests"] > 0
+    (why,) = figures(sink, "load_failures")
+    assert (why["name"], why["count"]) == ("/ill", by_name["/ill"]["failures"])
+    assert "500" in why["error"]
+
+
+async def test_a_worker_that_is_lost_fails_the_load(loaded, sink):
+    """The others are ended as well: what a smaller load would show is not what was asked for."""
+    async with loaded(load(), workers=2) as world:
+        everything = processes(world)
+        worker = max(everything, key=lambda one: "--worker" in one.cmdline())
+        worker.send_signal(signal.SIGKILL)
+        why = await failure(world, sink)
+        assert await gone(everything)
+
+    assert why.startswith("Locust's worker process")
+    assert "was killed by SIGKILL" in why
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (load("breaks_down"), "the code of a user raised KeyError: 'no such thing'"),
+        (load("cannot_be_read"), "RuntimeError: redis://***@127.0.0.1 is not there"),
+        (load("no_such_module"), "there is no locustfile 'no_such_module'"),
+        (load("visitors", host="nobody"), "the load is for 'nobody'; there are: echo"),
+    ],
+    ids=lambda value: value.load.locustfile if isinstance(value, HostSpec) else "",
+)
+async def test_what_is_wrong_with_a_load_is_told_in_one_line(loaded, sink, spec, why):
+    """It is the failure of the host, and so of the run; credentials are masked."""
+    async with loaded(spec) as world:
+        assert why in await failure(world, sink)
+
+
+async def test_fewer_users_than_asked_for_fail_the_load(loaded, sink):
+    """A load that was stopped before it was one says so."""
+    async with loaded(load(users=50, rate=2)) as world:
+        await sink.until(lambda: answers(sink) >= 1)
+        await world.stop_host("load", timeout_ns=STOP_NS)
+        assert "of 50 users at the most" in await failure(world, sink)
+
+
+async def test_a_missing_locust_is_told_with_its_extra(loaded, monkeypatch):
+    """Before anything is started."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "locust" else find(name))
+    with pytest.raises(WorldError, match=r"not installed; it is an extra: pip install 'trading-chaos-harness\[load\]'"):
+        async with loaded(load()):
+            pass
+
+
+async def test_workers_that_others_started_join(loaded, sink, tmp_path):
+    """Two processes, started by the command of the README, take the locustfile and all they need from the master."""
+    kept = Service()
+    port = str(kept.port)
+    command = ["-m", "locust", "-f", "-", "--worker", "--master-host", "127.0.0.1", "--master-port", port]
+    env = {"PYTHONPATH": f"{Path(echo_service.__file__).parent}:{Path.cwd()}", "PATH": "", "HOME": str(tmp_path)}
+    workers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=env, cwd=tmp_path, stderr=asyncio.subprocess.DEVNULL
+        )
+        for _ in range(2)
+    ]
+    try:
+        async with loaded(load(users=4), elsewhere=2, bind_port=kept.port) as world:
+            await sink.until(lambda: answers(sink) >= 20)
+            assert await world.stop_host("load", timeout_ns=STOP_NS)
+        codes = [await asyncio.wait_for(worker.wait(), 5) for worker in workers]
+    finally:
+        for worker in workers:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
+        kept.close()
+
+    assert codes == [0, 0]
+    assert sink.changes("load") == ["started", "stopped"]
+    assert [one["users"] for one in figures(sink, "load_worker")] == [2, 2]
