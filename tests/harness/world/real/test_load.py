@@ -69,11 +69,11 @@ def processes(world: RealWorld) -> list[psutil.Process]:
     return psutil.Process(world._hosts["load"]._child.pid).children(recursive=True)
 
 
-async def gone(what: list[psutil.Process]) -> bool:
+async def gone(what: list[int]) -> bool:
     """Wait until they are dead, which they are a moment after their group got SIGKILL."""
     async with asyncio.timeout(5):
-        while not all(guard.status_of(one.pid) is None or guard.status_of(one.pid).zombie for one in what):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - they are nobody's children here
+        while any(status is not None and not status.zombie for status in map(guard.status_of, what)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     return True
 
 
@@ -89,7 +89,7 @@ async def test_one_process_makes_the_load(loaded, sink):
         await sink.until(lambda: answers(sink) >= 20)
         (locust,) = processes(world)
         assert await world.stop_host("load", timeout_ns=STOP_NS)
-        assert await gone([locust])
+        assert await gone([locust.pid])
 
     said = [event for event in sink if type(event) is Invoke and event.actor == "load"]
     total = figures(sink, "load_requests")[-1]
@@ -143,7 +143,7 @@ async def test_a_load_is_broken_like_a_host(loaded, sink):
 
         (locust,) = processes(world)
         await world.kill_host("load")
-        assert await gone([locust])
+        assert await gone([locust.pid])
         await world.start_host(spec)
         with pytest.raises(WorldError, match="Locust, whose processes have the machine's clock"):
             await world.step_clock("load", ms(1))
@@ -178,7 +178,7 @@ async def test_a_worker_that_is_lost_fails_the_load(loaded, sink):
         worker = max(everything, key=lambda one: "--worker" in one.cmdline())
         worker.send_signal(signal.SIGKILL)
         why = await failure(world, sink)
-        assert await gone(everything)
+        assert await gone([one.pid for one in everything])
 
     assert why.startswith("Locust's worker process")
     assert "was killed by SIGKILL" in why

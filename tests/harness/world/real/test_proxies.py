@@ -26,7 +26,7 @@ class Notes:
         self.toxics: dict[str, dict[str, str]] = {}
         self.closed = False
 
-    async def create(self, proxy: str, upstream: str, follow: Follow | None) -> int:
+    async def create(self, proxy: str, upstream: str, follow: Follow | None, *, listen: str) -> int:
         assert proxy not in self.upstream
         self.upstream[proxy], self.follow[proxy] = upstream, follow
         self.listening[proxy], self.toxics[proxy] = True, {}
