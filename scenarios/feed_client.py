@@ -53,9 +53,9 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot"):
-    """The latest value of every key as of `seq`, in chunks while `more`. Critical events come from `critical_from` on.
+    """The latest value of every key as of `seq`, in chunks while `more`.
 
-    Those up to and including `critical_from` do not come.
+    Critical events beyond `critical_from` that the client has not had come in batches; those up to it will not come.
     """
 
     seq: int
@@ -141,6 +141,8 @@ class FeedClient:
     def __init__(self, token: str) -> None:
         self._token = token
         self._ahead: set[int] = set()
+        """What came, and is beyond `through`: it is counted once that passes it."""
+        self._critical_ahead: set[int] = set()
         self._chunks: list[Event] = []
         self.epoch: Any = None
         self.base = 0
@@ -167,7 +169,7 @@ class FeedClient:
             {
                 "type": "hello",
                 "token": self._token,
-                "epoch": self.epoch if known else None,
+                "epoch": self.epoch,
                 "last_seq": self.through if known else None,
                 "critical_seq": self.critical_seq,
             }
@@ -177,6 +179,11 @@ class FeedClient:
     def heartbeat_s(self) -> float:
         """How often the server has said that it will be heard of, in seconds."""
         return float(self.limits.get("heartbeat", 2.0))
+
+    @property
+    def ping_every_s(self) -> float:
+        """How often the server wants to hear of this client, in seconds."""
+        return float(self.limits.get("ping_every", 2.0))
 
     def feed(self, text: bytes) -> Reading:
         """Take in one frame and return it. Raises `FeedError` if it is none, or out of turn."""
@@ -200,8 +207,12 @@ class FeedClient:
                 self._gap(self.through or 0, frame.base, frame.base - (self.through or 0), "resumed from elsewhere")
             self.complete = True
         else:
-            self._ahead.clear()
             self._trusted = False  # until the snapshot is complete: a position without its state is none
+        had = self._critical_ahead if frame.epoch == self.epoch else set()
+        self._ahead = {
+            seq for seq in had if seq > frame.base
+        }  # state that came early comes again, what is critical not
+        self._critical_ahead = set(self._ahead)
         self.epoch, self.base, self.through = frame.epoch, frame.base, frame.base
         self.delivered = self.conflated = 0
 
@@ -230,7 +241,7 @@ class FeedClient:
             self._event(event, frame.after)
         arrived = {seq for seq in self._ahead if seq <= frame.through}
         self._ahead -= arrived
-        arrived = {seq for seq in arrived if seq > frame.after}
+        self._critical_ahead -= arrived
         missing = frame.through - frame.after - frame.conflated - len(arrived)
         if missing:
             self._gap(frame.after, frame.through, missing, "neither delivered nor conflated")
@@ -245,9 +256,11 @@ class FeedClient:
                 self._gap(self.critical_seq, event.seq, event.seq - self.critical_seq, "a critical event out of order")
             self.criticals.append(event.seq)
             self.critical_seq = max(self.critical_seq or 0, event.seq)
+            self._critical_ahead |= {event.seq} if event.seq > after else set()
         elif event.seq <= after or event.seq in self._ahead:
             self._gap(after, event.seq, event.seq - after, "an event that was delivered or conflated before")
-        self._ahead.add(event.seq)
+        if event.seq > after:
+            self._ahead.add(event.seq)
         known = self.state.get((event.topic, event.key))
         if known is None or known.seq < event.seq:
             self.state[event.topic, event.key] = event

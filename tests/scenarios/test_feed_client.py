@@ -88,16 +88,16 @@ def test_a_critical_event_may_come_before_its_turn(client):
     ],
 )
 def test_what_does_not_add_up_is_a_gap(client, frames, why):
-    """And what was known is not resumed from."""
+    """And what was known is not resumed from; critical events that were missed are asked for all the same."""
     for frame in frames:
         client.feed(frame)
     assert why in client.gaps[0].why
-    assert hello_of(client)["last_seq"] is None
+    assert {"last_seq": None, "epoch": "e"}.items() <= hello_of(client).items()
 
 
 def test_a_dropped_client_resumes_where_it_was(client):
-    """With its position, its last critical event and the epoch; a critical event that came early is not asked for."""
-    client.feed(batch(10, 12, 1, event(12), critical(14)))
+    """With its position, its last critical event and the epoch; of what came early only what is critical counts."""
+    client.feed(batch(10, 12, 1, event(12), critical(14), event(15)))
     assert {"epoch": "e", "last_seq": 12, "critical_seq": 14}.items() <= hello_of(client).items()
     client.feed(welcome(12, resumed=True))
     assert client.complete
@@ -184,3 +184,19 @@ def test_a_snapshot_has_checksums_too():
 def test_a_client_is_known_by_its_header(name, expected):
     """One that says nothing of use has no name."""
     assert expected == client_of(name)
+
+
+def test_a_snapshot_loses_no_critical_event(client):
+    """Those that were missed come late, are not counted, and do not undo newer state; those had early stay counted."""
+    client.feed(batch(10, 10, 0, critical(14)))
+    client.hello()
+    client.feed(welcome(13))
+    client.feed(snapshot(13, critical(12), critical_from=14))
+    client.feed(batch(13, 14, 0))
+    assert (client.gaps, client.lost, client.critical_seq) == ([], [], 14)
+    client.hello()
+    client.feed(welcome(50))
+    client.feed(snapshot(50, critical(40), critical_from=14))
+    client.feed(batch(50, 52, 1, critical(30), critical(40), event(52)))
+    assert (client.gaps, client.criticals) == ([], [14, 30, 40])
+    assert client.state["order.filled", "A"].seq == 40
