@@ -1,13 +1,18 @@
 """Figures of one run, computed from its history: what the JSON's `metrics` holds and baselines compare."""
 
+from typing import Any
+
 from harness.history.history import History
-from harness.history.query import operations, percentile
+from harness.history.query import observations, operations, percentile
 from harness.units import MILLISECOND, SECOND
 from harness.verdict import InvariantResult
 
 
 def metrics(history: History, results: tuple[InvariantResult, ...]) -> dict[str, float | int | None]:
-    """Return counts, rate of success and latency percentiles (nearest rank) per operation, and the recovery time."""
+    """Return counts, rate of success and latency percentiles (nearest rank) per operation, and the recovery time.
+
+    Where Locust made a load, also what it came to (`load_*`).
+    """
     figures: dict[str, float | int | None] = {"events": len(history.events)}
     every = operations(history)
     for name in sorted({operation.name for operation in every}):
@@ -22,4 +27,25 @@ def metrics(history: History, results: tuple[InvariantResult, ...]) -> dict[str,
             figures[f"{name}_{label}_ms"] = round(percentile(took, share) / MILLISECOND, 3) if took else None
     recovery = [one.observed for one in results if one.name == "recovers" and isinstance(one.observed, int | float)]
     figures["recovery_s"] = max(recovery, default=None)
+    return figures | _load(history)
+
+
+def _load(history: History) -> dict[str, float | int | None]:
+    """Return the most users of a host at a time, all requests, and the worst host's response times.
+
+    A host's requests are counted from Locust's start, so the last observation of each of its lives has them all.
+    """
+    last: dict[tuple[str, int], dict[str, Any]] = {}
+    for seen in observations(history, "load_requests"):
+        if seen.value["name"] == "Aggregated":
+            last[seen.actor, seen.incarnation] = seen.value
+    if not last:
+        return {}
+    figures: dict[str, float | int | None] = {
+        "load_users_max": max((seen.value["users"] for seen in observations(history, "load_users")), default=None)
+    }
+    for name in ("requests", "failures"):
+        figures[f"load_{name}"] = sum(one[name] for one in last.values())
+    for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms"):
+        figures[f"load_{name}"] = max(one[name] for one in last.values())
     return figures

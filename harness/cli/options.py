@@ -188,9 +188,10 @@ def _program(name: str) -> str:
 
 async def _try(chosen: "Options", real_runs: int) -> None:
     if chosen.crew.elsewhere:
-        from harness.load.place import check_bind
+        from harness.load.place import check_bind, join_command
 
         check_bind(chosen.crew)
+        click.echo(f"harness: for each run with a load, start: {join_command(chosen.crew)}", err=True)
     if chosen.toxiproxy is not None:
         from harness.world.real.foreign_proxy import check_place, parse_place
 

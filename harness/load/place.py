@@ -36,3 +36,8 @@ def check_bind(crew: Crew) -> None:
             attempt.listen()
         except OSError as error:
             raise UsageError(f"--locust-bind {crew.bind_host}:{crew.bind_port}: {error.strerror}") from error
+
+
+def join_command(crew: Crew) -> str:
+    """Return what starts a worker elsewhere; it takes the locustfile and all else from the master."""
+    return f"locust -f - --worker --master-host {crew.bind_host} --master-port {crew.bind_port}"

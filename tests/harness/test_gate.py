@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness.campaign import Done, Hunt, Single, Twice
 from harness.errors import UsageError
 from harness.gate import GatePolicy, gate_jobs, session
+from harness.load.spec import Crew
 from harness.runner import Order
 from harness.scenario import FlawedVariant
 from harness.verdict import EXIT_CODES, FlawedResult, RunResult, Verdict
@@ -147,6 +148,25 @@ def test_a_replay_command_names_the_choices_of_the_real_world_but_no_password(sc
 
     assert order.replay.endswith("--redis 'redis://***@h:1/2' --redis-flush --toxiproxy http://127.0.0.1:8474")
     assert replace(order, world="sim").replay.endswith("--seed 3")
+
+
+def test_a_replay_command_names_who_makes_the_load(scenario, tmp_path):
+    """How many processes, and where others join them, is part of what was run in the real world."""
+    crew = Crew(workers=2, elsewhere=1, bind_host="10.0.0.5", bind_port=5557)
+    order = Order(
+        scenario=scenario,
+        profile="full",
+        world="real",
+        seed=3,
+        targets=scenario.ports,
+        folder=tmp_path,
+        options=Options(crew=crew),
+    )
+
+    assert order.replay.endswith("--locust-workers 2 --locust-expect-workers 1 --locust-bind 10.0.0.5:5557")
+    assert replace(order, options=Options()).replay.endswith("--seed 3")
+    assert replace(order, world="sim").replay.endswith("--seed 3")
+    assert order.options.shared
 
 
 @pytest.mark.parametrize(

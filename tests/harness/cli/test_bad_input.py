@@ -11,6 +11,7 @@ import pytest
 
 HARNESS = Path(sys.executable).with_name("harness")
 
+ELSEWHERE = ("--locust-expect-workers", "1", "--locust-bind")
 USAGE = [
     (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
     (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, check, binance, toxiproxy, doctor"),
@@ -60,6 +61,17 @@ USAGE = [
     (
         ["gate", "--toxiproxy", "http://127.0.0.1:1"],
         "--toxiproxy http://127.0.0.1:1: no toxiproxy-server answers there",
+    ),
+    (["run", "--locust-workers", "-1"], "invalid value for '--locust-workers': -1 is not in the range"),
+    (["run", "--locust-workers", "two"], "'two' is not a valid whole number"),
+    (["run", "--locust-expect-workers", "2"], "--locust-expect-workers M and --locust-bind ADDRESS:PORT go together"),
+    (["run", "--locust-bind", "127.0.0.1:5557"], "--locust-expect-workers M and --locust-bind ADDRESS:PORT go"),
+    (["run", *ELSEWHERE, "here"], "--locust-bind 'here': not of the form ADDRESS:PORT with an IPv4 address"),
+    (["gate", *ELSEWHERE, "127.0.0.1:0"], "--locust-bind '127.0.0.1:0': not of the form ADDRESS:PORT"),
+    (["run", *ELSEWHERE, "0.0.0.0:5557"], "'0.0.0.0:5557': give the one address at which workers reach this machine"),
+    (
+        ["run", "--world", "real", *ELSEWHERE, "192.0.2.1:5557"],
+        "--locust-bind 192.0.2.1:5557: Cannot assign requested address",
     ),
     (["gate", "--world", "moon"], "unknown world 'moon'; known: real, sim"),
     (["gate", "--seeds", "0"], "invalid value for '--seeds': 0 is not in the range"),
