@@ -1,15 +1,76 @@
-"""Finding code by name: `package.module:attribute`, or a flawed variant's `port:name`."""
+"""Finding code by name: `package.module:attribute`, a flawed variant's `port:name`, or a program's `cmd:command line`.
 
+A program is driven over the network by a factory of ours that stands in for it (`Port.command`). `with_commands` puts
+that factory in front of it, `scenarios.commands.event_bus:make cmd:node bus.js`, so that the name is whole: histories
+and replays need nothing else.
+"""
+
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.errors import UsageError, unknown_name
 from harness.importing import import_named
 from harness.scenario import Scenario
 
+if TYPE_CHECKING:
+    from harness.ports import Port
+
+_COMMAND: Final = "cmd:"
+
+
+def split_command(path: str) -> tuple[str, list[str] | None]:
+    """Return the factory's name, and the words of the command line behind it, if there is one.
+
+    Raises `UsageError` for a command line that is empty, or whose quotes do not match.
+    """
+    factory, sign, line = path.partition(_COMMAND)
+    if not sign or (factory and not factory.endswith(" ")):
+        return path, None
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"target {path!r}: {str(error).lower()} in the command line") from None
+    if not words:
+        raise UsageError(f"target {path!r}: no command line after cmd:")
+    return factory.strip(), words
+
+
+def with_commands(targets: Mapping[str, str], ports: Mapping[str, "Port"]) -> dict[str, str]:
+    """Return the targets with a factory in front of each bare command. Raises `UsageError` where a port has none."""
+    named = dict(targets)
+    for name, path in targets.items():
+        factory, words = split_command(path)
+        if words is None or factory:
+            continue
+        shim = ports[name].command if name in ports else None
+        if shim is None:
+            able = ", ".join(sorted(port.name for port in ports.values() if port.command))
+            raise UsageError(f"target {path!r}: the port {name} cannot be driven over the network; these can: {able}")
+        named[name] = f"{shim} {path}"
+    return named
+
+
+def check_world(targets: Mapping[str, str], world: str) -> None:
+    """Raise `UsageError` for a command that is to run in the sim world, which has no processes."""
+    for path in targets.values():
+        if world == "sim" and split_command(path)[1] is not None:
+            shown = path[path.index(_COMMAND) :]
+            raise UsageError(f"target {shown!r} is a command, and those run in the real world only: --world real")
+
 
 def resolve(path: str) -> Callable[..., Any]:
     """Import `package.module:attribute`. Raises `UsageError`, in one line, for whatever is wrong with it."""
+    factory, words = split_command(path)
+    if words is None:
+        return _imported(path)
+    if not factory:
+        raise UsageError(f"target {path!r} is a command, without the factory that drives it")
+    return partial(_imported(factory), command=words)
+
+
+def _imported(path: str) -> Callable[..., Any]:
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"target {path!r} is not of the form package.module:factory")

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "gate": "run everything, both worlds, flawed variants included: the release verdict",
     "replay": "make a stored run again and compare it",
     "check": "judge a stored history again",
+    "conform": "tell what a target of yours lacks, port by port",
     "binance": "run the emulated Binance by itself",
     "toxiproxy": "run the Toxiproxy-compatible server by itself",
     "doctor": "show what is installed and what was left behind",

@@ -8,13 +8,14 @@ import click
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
 from harness.cli.options import WholeNumber, limit_options, output_options, world_options
+from harness.cli.own_targets import checked
 from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
 from harness.registry import discover, select
 from harness.runner import Order
 from harness.scenario import plan
 from harness.tape import Tape
-from harness.targets import check_ports, choose, for_ports, resolve, share
+from harness.targets import check_ports, choose, for_ports, share
 from harness.world.base import WorldKind
 
 _KEEP_HISTORIES = 20
@@ -83,9 +84,7 @@ def command(
     wishes = {one.name: rest["targets"] for one in chosen} if names else share(chosen, rest["targets"])
     chosen = [one for one in chosen if one.name in wishes]
     wanted = {one.name: choose(one, [*for_ports(one, config.targets), *wishes[one.name]]) for one in chosen}
-    for targets in wanted.values():
-        for path in targets.values():
-            resolve(path)
+    wanted = {one.name: checked(one, wanted[one.name], config, kind) for one in chosen}
     sizes = {one.name: profile or DEFAULT_PROFILE[kind] for one in chosen}
     for one in chosen:
         one.profile(sizes[one.name])

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from harness.ports import Port
+
 
 class Candle(Protocol):
     """One candle; prices are floats."""
@@ -104,3 +106,21 @@ class AiEngine(Protocol):
 
     async def close(self) -> None:
         """Stop; no task is left."""
+
+
+PORT = Port(
+    name="ai",
+    shape=AiEngine,
+    keywords=(
+        "directory",
+        "name",
+        "executor",
+        "models",
+        "window",
+        "predict_limit_s",
+        "stale_after_s",
+        "stuck_after",
+        "folds",
+    ),
+    trial="scenarios.trials.ai:talk",
+)

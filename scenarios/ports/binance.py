@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from harness.ports import Port
+
 
 class ExecutionReport(Protocol):
     """What became of one intent: as much as the adapter knows, and never more than the exchange confirmed."""
@@ -89,3 +91,19 @@ class BinanceAdapter(Protocol):
 
     async def close(self) -> None:
         """Stop; no task is left."""
+
+
+PORT = Port(
+    name="binance",
+    shape=BinanceAdapter,
+    keywords=(
+        "base_url",
+        "api_key",
+        "api_secret",
+        "directory",
+        "name",
+    ),
+    trial="scenarios.trials.binance:talk",
+    dependencies=("binance",),
+    command="scenarios.commands.binance:make",
+)

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol, TypeAlias
 
+from harness.ports import Port
+
 StateName: TypeAlias = Literal["DISABLED", "ARMED", "TRIPPED", "COOLING_DOWN"]
 
 
@@ -155,3 +157,20 @@ class EmergencyStop(Protocol):
 
 
 CancelAll: TypeAlias = Callable[[], Awaitable[object]]
+
+
+PORT = Port(
+    name="ess",
+    shape=EmergencyStop,
+    keywords=(
+        "directory",
+        "name",
+        "cancel_all",
+        "publish",
+        "tokens",
+        "cooldown_s",
+        "metrics_max_age_s",
+        "checkpoint_s",
+    ),
+    trial="scenarios.trials.ess:talk",
+)

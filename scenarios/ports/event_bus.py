@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
+from harness.ports import Port
+
 
 class Delivered(Protocol):
     """An event as a handler receives it."""
@@ -70,3 +72,17 @@ class EventBus(Protocol):
 
     async def close(self) -> None:
         """Stop cleanly: nothing acked is lost, no task or thread is left."""
+
+
+PORT = Port(
+    name="event_bus",
+    shape=EventBus,
+    keywords=(
+        "redis_url",
+        "directory",
+        "name",
+    ),
+    trial="scenarios.trials.event_bus:talk",
+    dependencies=("redis",),
+    command="scenarios.commands.event_bus:make",
+)

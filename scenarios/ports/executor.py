@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from harness.ports import Port
+
 
 class Signal(Protocol):
     """A signal as the executor hands it to the callable that executes it."""
@@ -101,3 +103,17 @@ class Executor(Protocol):
 
     async def close(self) -> None:
         """Stop: what waits is disposed of, what executes may end within its time limit."""
+
+
+PORT = Port(
+    name="executor",
+    shape=Executor,
+    keywords=(
+        "execute",
+        "may_trade",
+        "symbols",
+        "directory",
+        "name",
+    ),
+    trial="scenarios.trials.executor:talk",
+)

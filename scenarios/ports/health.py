@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from harness.ports import Port
+
 
 class Alert(Protocol):
     """What the monitor tells people."""
@@ -39,3 +41,19 @@ class HealthMonitor(Protocol):
 
     async def close(self) -> None:
         """Stop; no task is left."""
+
+
+PORT = Port(
+    name="health",
+    shape=HealthMonitor,
+    keywords=(
+        "services",
+        "directory",
+        "name",
+        "on_alert",
+        "interval",
+        "timeout",
+    ),
+    trial="scenarios.trials.health:talk",
+    command="scenarios.commands.health:make",
+)

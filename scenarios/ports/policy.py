@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from harness.ports import Port
+
 
 class Policy(Protocol):
     """What is in force."""
@@ -89,3 +91,19 @@ class PolicyStore(Protocol):
 
     async def close(self) -> None:
         """Stop cleanly: no task is left."""
+
+
+PORT = Port(
+    name="policy",
+    shape=PolicyStore,
+    keywords=(
+        "redis_url",
+        "directory",
+        "name",
+        "max_age",
+        "hard_limit",
+        "poll",
+    ),
+    trial="scenarios.trials.policy:talk",
+    dependencies=("redis",),
+)

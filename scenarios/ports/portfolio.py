@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
+from harness.ports import Port
+
 Number: TypeAlias = Any
 """A figure whose `str` is an exact decimal (`-0.1`), or a fraction (`1/3`): that text is what is judged."""
 
@@ -121,3 +123,14 @@ class Portfolio(Protocol):
 
     async def close(self) -> None:
         """Stop cleanly: nothing acked is lost."""
+
+
+PORT = Port(
+    name="portfolio",
+    shape=Portfolio,
+    keywords=(
+        "directory",
+        "name",
+    ),
+    trial="scenarios.trials.portfolio:talk",
+)

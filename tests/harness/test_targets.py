@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.targets import check_ports, choose, for_ports, resolve, share
+from harness.ports import Port
+from harness.targets import check_ports, check_world, choose, for_ports, resolve, share, split_command, with_commands
 
 
 @pytest.fixture
@@ -138,3 +139,58 @@ def test_a_projects_targets_go_to_the_scenarios_that_have_the_port(make_scenario
     check_ports([scenario, make_scenario(ports={"limiter": "json:dumps"}, flawed=())], targets)
     with pytest.raises(UsageError, match=r"unknown port in \[tool\.harness\.targets\] 'limiter'"):
         check_ports([scenario], targets)
+
+
+PORTS = {
+    "event_bus": Port(name="event_bus", shape=object, keywords=(), trial="none:none", command="own.shim:make"),
+    "policy": Port(name="policy", shape=object, keywords=(), trial="none:none"),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("own:make", ("own:make", None)),
+        ("cmd:node bus.js --name 'a b'", ("", ["node", "bus.js", "--name", "a b"])),
+        ("own.shim:make cmd:node cmd:x", ("own.shim:make", ["node", "cmd:x"])),
+        ("own_cmd:make", ("own_cmd:make", None)),
+    ],
+)
+def test_a_command_is_told_from_a_factory(path, split):
+    """Words as a shell has them, and what drives the command in front of it if that is known already."""
+    assert split_command(path) == split
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("cmd:", "no command line after cmd:"), ("cmd:node 'x", "no closing quotation in the command")],
+)
+def test_a_command_line_that_is_none_is_named(path, text):
+    """Before anything is started."""
+    with pytest.raises(UsageError, match=text):
+        split_command(path)
+
+
+def test_a_bare_command_gets_what_drives_it():
+    """So that its name is whole; a port that has nothing for it says which ports have."""
+    whole = {"event_bus": "own.shim:make cmd:node bus.js"}
+
+    assert with_commands({"event_bus": "cmd:node bus.js"}, PORTS) == whole
+    assert with_commands(whole, PORTS) == whole
+    with pytest.raises(UsageError, match="the port policy cannot be driven over the network; these can: event_bus"):
+        with_commands({"policy": "cmd:node x.js"}, PORTS)
+
+
+def test_a_command_runs_in_the_real_world_only():
+    """The sim world has no processes: that is said before a run, not by fifty errors in it."""
+    whole = {"event_bus": "own.shim:make cmd:node bus.js"}
+
+    check_world(whole, "real")
+    check_world({"event_bus": "own:make"}, "sim")
+    with pytest.raises(UsageError, match=r"target 'cmd:node bus\.js' is a command, and those run in the real"):
+        check_world(whole, "sim")
+
+
+def test_a_command_is_given_to_its_factory_as_words():
+    """What is resolved takes the port's keywords, and has the command already."""
+    assert resolve("builtins:dict cmd:node bus.js")(name="x") == {"command": ["node", "bus.js"], "name": "x"}

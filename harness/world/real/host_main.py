@@ -31,6 +31,7 @@ from harness.load import wire as load_wire
 from harness.load.errors import LocustError
 from harness.load.host import run_load
 from harness.tape import Stream, Tape
+from harness.targets import split_command
 from harness.world.base import Host, Program
 from harness.world.real import wire
 from harness.world.real.launch import die_with_parent
@@ -135,7 +136,9 @@ class ProcessHost:
     def load_targets(self) -> None:
         """Import every target. Raises `LoadError`."""
         for port, path in self._assignment.targets.items():
-            self._targets[port] = load(path, f"target of port {port!r}")
+            named, words = split_command(path)
+            factory = load(named, f"target of port {port!r}")
+            self._targets[port] = factory if words is None else partial(factory, command=words)
 
     def target(self, port: str) -> Callable[..., Any]:
         """The factory behind that port. Raises `LoadError` if the run names none."""

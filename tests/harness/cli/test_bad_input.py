@@ -14,7 +14,7 @@ HARNESS = Path(sys.executable).with_name("harness")
 ELSEWHERE = ("--locust-expect-workers", "1", "--locust-bind")
 USAGE = [
     (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, check, binance, toxiproxy, doctor"),
+    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, check, conform, binance, toxiproxy, doctor"),
     (["--verzion"], "no such option '--verzion'"),
     (["run", "redis-outge"], "unknown scenario 'redis-outge'; did you mean 'redis-outage'?"),
     (["run", "a\x1b[31m\nb"], "unknown scenario 'a\\x1b[31m\\nb'; known: ai-metrics, binance-ban, binance-storm, "),
@@ -33,6 +33,21 @@ USAGE = [
     (["run", "--target", "event_bus"], "target 'event_bus' is not of the form PORT=package.module:factory"),
     (["run", "--target", "event_bus=json"], "target 'json' is not of the form package.module:factory"),
     (["run", "--target", "event_bus:plannd"], "did you mean 'event_bus:planned'?"),
+    (
+        ["run", "--target", "event_bus=json:loads"],
+        "'json:loads' does not fit the port event_bus: missing",
+    ),
+    (["run", "--target", "event_bus=cmd:sh x"], "target 'cmd:sh x' is a command, and those run in the real world only"),
+    (["run", "--target", "event_bus=cmd:"], "target 'cmd:': no command line after cmd:"),
+    (
+        ["run", "policy-aging", "--world", "real", "--target", "policy=cmd:sh"],
+        "the port policy cannot be driven over the network; these can: binance, event_bus, health",
+    ),
+    (["conform"], "nothing to look at: name PORT=package.module:factory, or fill [tool.harness.targets]"),
+    (["conform", "event_bus"], "target 'event_bus' is not of the form PORT=package.module:factory"),
+    (["conform", "evnt_bus=json:loads"], "unknown port 'evnt_bus'; did you mean 'event_bus'?"),
+    (["conform", "event_bus=json:laods"], "unknown attribute of json 'laods'; did you mean 'loads'?"),
+    (["conform", "event_bus=cmd:sh"], "target 'cmd:sh' is a command, and those run in the real world only"),
     (["run", "--target"], "option '--target' requires an argument"),
     (["run", "--sed", "3"], "no such option '--sed'"),
     (["run", "--seed", "x"], "invalid value for '--seed': 'x' is not a valid whole number"),

@@ -90,7 +90,7 @@ def test_flags_reach_the_runs(harness, ran):
     """World, profile, seeds and target: each run has them, and a target of one's own is called so."""
     said = harness(
         *("run", "redis-outage", "--world", "real", "--seed", "5", "--seeds", "2"),
-        *("--target", "event_bus=json:load", "--profile", "full"),
+        *("--target", "event_bus=types:SimpleNamespace", "--profile", "full"),
     )
 
     assert said.code == 0
@@ -98,7 +98,7 @@ def test_flags_reach_the_runs(harness, ran):
         (5, "real", "full", "target"),
         (6, "real", "full", "target"),
     ]
-    assert {one.targets["event_bus"] for one in orders_of(ran)} == {"json:load"}
+    assert {one.targets["event_bus"] for one in orders_of(ran)} == {"types:SimpleNamespace"}
 
 
 def test_the_real_world_has_the_short_profile_by_default(harness, ran):
@@ -111,18 +111,18 @@ def test_the_real_world_has_the_short_profile_by_default(harness, ran):
 def test_environment_and_configuration_give_way_to_flags(harness, ran, project, monkeypatch):
     """Flags over HARNESS_* over pyproject.toml over defaults."""
     (project / "pyproject.toml").write_text(
-        "[tool.harness]\nout = 'configured'\ntargets = {event_bus = 'json:loads'}\n"
+        "[tool.harness]\nout = 'configured'\ntargets = {event_bus = 'builtins:dict'}\n"
     )
     harness("run", "redis-outage")
     monkeypatch.setenv("HARNESS_SEED", "7")
     monkeypatch.setenv("HARNESS_OUT", "from_env")
     harness("run", "redis-outage")
-    harness("run", "redis-outage", "--seed", "9", "--out", "flagged", "--target", "event_bus=json:load")
+    harness("run", "redis-outage", "--seed", "9", "--out", "flagged", "--target", "event_bus=types:SimpleNamespace")
 
     assert [(one.seed, one.folder.parent.name, one.targets["event_bus"]) for one in orders_of(ran)] == [
-        (1, "configured", "json:loads"),
-        (7, "from_env", "json:loads"),
-        (9, "flagged", "json:load"),
+        (1, "configured", "builtins:dict"),
+        (7, "from_env", "builtins:dict"),
+        (9, "flagged", "types:SimpleNamespace"),
     ]
 
 
