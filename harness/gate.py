@@ -10,11 +10,21 @@ from typing import Final
 
 from harness import __version__
 from harness.campaign import Done, Hunt, Job, Single, Twice
+from harness.compare import Side, compare, side_of
 from harness.provenance import provenance
 from harness.runner import Order
 from harness.scenario import Scenario
 from harness.targets import choose, for_ports
-from harness.verdict import EXIT_CODES, EXIT_HARNESS_ERROR, EXIT_INTERRUPTED, Session, Verdict, worst
+from harness.verdict import (
+    EXIT_CODES,
+    EXIT_HARNESS_ERROR,
+    EXIT_INTERRUPTED,
+    EXIT_PASS,
+    EXIT_REGRESSION,
+    Session,
+    Verdict,
+    worst,
+)
 from harness.world.base import WorldKind
 from harness.worlds import Options
 
@@ -96,8 +106,8 @@ def _order(
     )
 
 
-def session(done: Done, *, command: Sequence[str], started_utc: str) -> Session:
-    """Return the verdict over everything that was done, and its exit code."""
+def session(done: Done, *, command: Sequence[str], started_utc: str, baseline: Side | None = None) -> Session:
+    """Return the verdict over everything that was done, and its exit code: 3 over 2 over 1 over 7 over 8."""
     verdict = worst(
         [
             *(one.verdict for one in done.runs),
@@ -111,6 +121,14 @@ def session(done: Done, *, command: Sequence[str], started_utc: str) -> Session:
     code = EXIT_CODES[verdict]
     if done.interrupted and code != EXIT_HARNESS_ERROR:
         code = EXIT_INTERRUPTED
+    environment = provenance(done.runs, Path.cwd())
+    comparison = (
+        None
+        if baseline is None
+        else compare(baseline, side_of("this session", done.runs, done.flawed, {**environment, "harness": __version__}))
+    )
+    if comparison is not None and comparison.regressed and code == EXIT_PASS:
+        code = EXIT_REGRESSION
     return Session(
         verdict=verdict,
         exit_code=code,
@@ -120,7 +138,8 @@ def session(done: Done, *, command: Sequence[str], started_utc: str) -> Session:
         runs=done.runs,
         flawed=done.flawed,
         skipped=done.skipped,
-        environment=provenance(done.runs, Path.cwd()),
+        environment=environment,
+        comparison=comparison,
     )
 
 

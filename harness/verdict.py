@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from harness.comparison import Comparison
+
 
 class Verdict(StrEnum):
     """What a run, or a gate, comes to."""
@@ -178,3 +180,4 @@ class Session:
     flawed: tuple[FlawedResult, ...] = ()
     skipped: tuple[str, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
+    comparison: Comparison | None = None

@@ -13,13 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from harness.comparison import Comparison
 from harness.errors import unknown_name
 from reports.model import Report, build
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["FORMATS", "Renderer", "Report", "build", "print_summary", "write"]
+__all__ = ["FORMATS", "Renderer", "Report", "build", "comparison_json", "print_comparison", "print_summary", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,20 @@ def print_summary(
     from reports import terminal  # noqa: PLC0415 - rich is slow to import, and not every session prints
 
     terminal.print_summary(report, console, plain=plain, report_path=report_path)
+
+
+def print_comparison(comparison: Comparison, console: "Console", *, plain: bool = False, quiet: bool = False) -> None:
+    """Print a comparison of two stored sessions to a terminal."""
+    from reports import terminal  # noqa: PLC0415 - as above
+
+    terminal.print_comparison(comparison, console, plain=plain, quiet=quiet)
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Return a comparison of two stored sessions as JSON text, as `report.json` holds it."""
+    from reports import json_comparison  # noqa: PLC0415 - as above
+
+    return json_comparison.render(comparison)
 
 
 def _write_whole(path: Path, text: str) -> Path:

@@ -6,10 +6,12 @@ of its own.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from harness.verdict import INTERRUPTED, InvariantResult, Outcome, Row, RunResult, Session, Verdict
+from harness.compare import unnoticed, wrong_of
+from harness.comparison import KnownFinding
+from harness.verdict import INTERRUPTED, FlawedResult, InvariantResult, Outcome, Row, RunResult, Session, Verdict
 from reports.matrix import place_of
 from reports.text import figure
 
@@ -54,6 +56,8 @@ class FindingReport:
     replay: str = ""
     elsewhere: tuple[Elsewhere, ...] = ()
     runs: int = 1
+    standing: str = ""
+    """Against the baseline: `new`, `ongoing`, or empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,8 @@ def findings_of(groups: Mapping[str, tuple[RunResult, ...]], session: Session) -
             for raw in _raws(run):
                 by_key.setdefault(raw.key, []).append((run, raw))
         for number, same in enumerate(by_key.values(), start=1):
-            found.append(_told(f"{anchor}-f{number}", anchor, same, len(runs)))
+            told = _told(f"{anchor}-f{number}", anchor, same, len(runs))
+            found.append(replace(told, standing=_standing(session, *same[0])))
     found.extend(_unnoticed(session))
     if not session.runs:
         found.append(
@@ -100,6 +105,16 @@ def findings_of(groups: Mapping[str, tuple[RunResult, ...]], session: Session) -
             )
         )
     return tuple(sorted(found, key=lambda finding: _FIRST.index(finding.verdict)))
+
+
+def _standing(session: Session, run: RunResult, raw: _Raw) -> str:
+    """Return whether the baseline has this finding of this scenario as well."""
+    if session.comparison is None:
+        return ""
+    violated = [] if raw.invariant is None or raw.verdict is not Verdict.FAIL else [raw.invariant.id]
+    (what, *_) = wrong_of("" if violated else run.verdict, run.lost, violated) or ("",)
+    known = KnownFinding(scenario=run.scenario, world=run.world, profile=run.profile, what=what)
+    return "new" if known in session.comparison.new else "ongoing" if known in session.comparison.ongoing else ""
 
 
 def sentence_of(invariant: InvariantResult) -> str:
@@ -230,4 +245,12 @@ def _unnoticed(session: Session) -> Iterable[FindingReport]:
                 or f"{flawed.variant} has a known defect that {expected} must catch, "
                 f"and it passed {flawed.seeds} seeds: this test cannot fail.",
                 replay="" if flawed.example is None else flawed.example.replay,
+                standing=_unnoticed_standing(session, flawed),
             )
+
+
+def _unnoticed_standing(session: Session, flawed: FlawedResult) -> str:
+    if session.comparison is None:
+        return ""
+    known = unnoticed(flawed.scenario, flawed.world, flawed.variant)
+    return "new" if known in session.comparison.new else "ongoing"

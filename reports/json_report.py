@@ -7,12 +7,13 @@ that it is safe to print to a terminal and survives any encoding.
 
 import dataclasses
 import json
-import math
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from harness.verdict import FlawedResult, InvariantResult, RunResult
+from reports.json_comparison import ComparisonJson, finite
+from reports.json_comparison import document as comparison_document
 from reports.model import Report, ScenarioReport
 
 FILE_NAME: Final = "report.json"
@@ -157,11 +158,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     flawed: list[FlawedJson]
     skipped: list[str]
     campaigns: list[CampaignJson]
+    environment: dict[str, str]
+    comparison: ComparisonJson | None
 
 
 def render(report: Report) -> str:
     """Return the JSON text, indented, with a line feed at its end."""
-    return json.dumps(_finite(msgspec.to_builtins(document(report))), indent=1, allow_nan=False) + "\n"
+    return json.dumps(finite(msgspec.to_builtins(document(report))), indent=1, allow_nan=False) + "\n"
 
 
 def document(report: Report) -> Document:
@@ -177,6 +180,8 @@ def document(report: Report) -> Document:
         flawed=[_flawed(flawed) for flawed in session.flawed],
         skipped=list(session.skipped),
         campaigns=[_campaign(scenario) for scenario in report.scenarios],
+        environment={name: str(value) for name, value in session.environment.items()},
+        comparison=None if session.comparison is None else comparison_document(session.comparison),
     )
 
 
@@ -277,16 +282,3 @@ def _flawed(flawed: FlawedResult) -> FlawedJson:
         world=flawed.world,
         expected=list(flawed.expected),
     )
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON cannot hold: numbers that are none become null, lone surrogates the replacement character."""
-    if isinstance(value, dict):
-        return {_finite(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value

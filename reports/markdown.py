@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from harness.verdict import Outcome, Verdict
+from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
@@ -41,6 +42,7 @@ def render(report: Report) -> str:
         *_matrix(report),
         *_campaigns(report),
         *_findings(report),
+        *_baseline(report),
         *_flawed(report),
         *_not_covered(report),
     ]
@@ -131,7 +133,8 @@ def _findings(report: Report) -> Iterable[str]:
 
 
 def _finding(finding: FindingReport) -> Iterable[str]:
-    yield f"#### {_VERDICT_SYMBOLS[finding.verdict]} {_safe(finding.title)}"
+    standing = f" ({finding.standing})" if finding.standing else ""
+    yield f"#### {_VERDICT_SYMBOLS[finding.verdict]} {_safe(finding.title)}{standing}"
     yield ""
     seed = "" if finding.seed is None else f" · seed {finding.seed}"
     yield f"{_safe(finding.where)}{seed}"
@@ -161,6 +164,27 @@ def _finding(finding: FindingReport) -> Iterable[str]:
         yield ""
     if finding.replay:
         yield from _code(finding.replay)
+
+
+def _baseline(report: Report) -> Iterable[str]:
+    comparison = report.session.comparison
+    if comparison is None:
+        return
+    yield "### Baseline"
+    yield ""
+    yield _safe(headline_of(comparison), 600)
+    yield ""
+    flagged = [row for row in rows_of(comparison) if row.change in ("regression", "improvement")]
+    if flagged:
+        yield "| scenario | measure | before | after | shift | interval | seeds | |"
+        yield f"|{' --- |' * 8}"
+        for row in flagged[:FINDINGS_MAX]:
+            cells = (row.where, row.measure, row.before, row.after, row.shift, row.interval, row.seeds, row.change)
+            yield f"| {' | '.join(_safe(cell) for cell in cells)} |"
+        yield ""
+    for note in notes_of(comparison)[:FINDINGS_MAX]:
+        yield f"- {_safe(note, 600)}"
+    yield ""
 
 
 def _flawed(report: Report) -> Iterable[str]:

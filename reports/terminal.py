@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.comparison import Comparison
 from harness.verdict import Outcome, Verdict
+from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport, chosen
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
@@ -30,6 +32,8 @@ ROWS_MAX: Final = 12
 ELSEWHERE_MAX: Final = 8
 COLUMNS_MAX: Final = 4
 """Invariants side by side in one table of the matrix; more would not fit into 80 columns."""
+
+NOTES_MAX: Final = 20
 
 _TONES: Final = {"good": "bold green", "bad": "bold red", "unsure": "bold yellow"}
 _STYLES: Final = {
@@ -51,6 +55,14 @@ def print_summary(
 ) -> None:
     """Print the summary; its last lines are the verdict, the report's path and the replay command."""
     _Printer(console, plain=plain).summary(report, report_path)
+
+
+def print_comparison(comparison: Comparison, console: Console, *, plain: bool = False, quiet: bool = False) -> None:
+    """Print a comparison of two stored sessions; `quiet` is its headline alone."""
+    if quiet:
+        console.print(Text(visible(headline_of(comparison), 1000)), soft_wrap=True, highlight=False)
+    else:
+        _Printer(console, plain=plain).comparison(comparison)
 
 
 def render(report: Report, *, plain: bool = True, color: bool = False, width: int = WIDTH) -> str:
@@ -86,6 +98,8 @@ class _Printer:
         left = len(report.findings) - FINDINGS_MAX
         if left > 0:
             self._line(f"{left:,} more findings are in the report.")
+        if report.session.comparison is not None:
+            self.comparison(report.session.comparison)
         self._flawed(report)
         self._facts(report)
         self._last(report, report_path)
@@ -169,7 +183,8 @@ class _Printer:
             self._blank()
 
     def _finding(self, finding: FindingReport) -> None:
-        self._line((finding.verdict.value, _STYLES[finding.verdict]), "  ", (finding.title, "bold"))
+        standing = f" ({finding.standing})" if finding.standing else ""
+        self._line((finding.verdict.value, _STYLES[finding.verdict]), "  ", (finding.title, "bold"), standing)
         seed = "" if finding.seed is None else f" · seed {finding.seed}"
         self._line(finding.where + seed, indent=2)
         self._line(finding.sentence, indent=2)
@@ -199,6 +214,18 @@ class _Printer:
             self._line(f"in {len(finding.elsewhere) + 1} of {finding.runs} runs; other seeds {seeds}{more}", indent=2)
         if finding.replay:
             self._copyable("  replay: ", finding.replay)
+        self._blank()
+
+    def comparison(self, comparison: Comparison) -> None:
+        """Print what came of a comparison: what is flagged, and what a reader must know besides."""
+        self._line(headline_of(comparison))
+        for row in rows_of(comparison):
+            style = {"regression": "bold red", "improvement": "green"}.get(row.change)
+            if style is not None:
+                shift = f"{row.before} -> {row.after}, shift {row.shift} ({row.interval}; {row.seeds})"
+                self._line((row.change, style), f"  {row.where} {row.measure}: {shift}", indent=2, hang=2)
+        for note in notes_of(comparison)[:NOTES_MAX]:
+            self._line(note, indent=2, hang=2)
         self._blank()
 
     def _flawed(self, report: Report) -> None:

@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "run": "run scenarios and judge them",
     "gate": "run everything, both worlds, flawed variants included: the release verdict",
     "replay": "make a stored run again and compare it",
+    "compare": "compare two stored runs: what became worse, what was found and mended",
     "check": "judge a stored history again",
     "conform": "tell what a target of yours lacks, port by port",
     "binance": "run the emulated Binance by itself",

@@ -65,6 +65,17 @@ def output_options(function: F) -> F:
     return function
 
 
+def baseline_option(function: F) -> F:
+    """Add `--baseline`."""
+    return click.option(
+        "--baseline",
+        type=click.Path(path_type=Path),
+        metavar="RUN",
+        envvar="HARNESS_BASELINE",
+        help="Compare with this run folder; a regression alone gives exit code 8.",
+    )(function)
+
+
 def limit_options(function: F) -> F:
     """Add the options that say how far a campaign goes."""
     for option in (

@@ -7,7 +7,7 @@ import click
 
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
-from harness.cli.options import WholeNumber, limit_options, output_options, world_options
+from harness.cli.options import WholeNumber, baseline_option, limit_options, output_options, world_options
 from harness.cli.own_targets import checked
 from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
@@ -54,6 +54,7 @@ _SEEDS_MAX = 1 << 63
     help="Code under test; or PORT:VARIANT for a flawed one.",
 )
 @click.option("-k", "keyword", metavar="TEXT", help="Only scenarios whose name contains TEXT, or matches it as a glob.")
+@baseline_option
 @limit_options
 @output_options
 def command(
@@ -70,7 +71,7 @@ def command(
     Without a name, all scenarios run, or with --target those that have its port. The last line says the verdict; the
     run folder holds the reports and histories.
     """
-    from harness.cli.work import do, limits_of, show_of, stable_interpreter
+    from harness.cli.work import baseline_of, do, limits_of, show_of, stable_interpreter
 
     config = load_config(Path.cwd())
     if seed + seeds > _SEEDS_MAX:
@@ -88,6 +89,7 @@ def command(
     sizes = {one.name: profile or DEFAULT_PROFILE[kind] for one in chosen}
     for one in chosen:
         one.profile(sizes[one.name])
+    baseline = baseline_of(rest)
     options = world_options(rest, real_runs=len(chosen) * seeds if kind == "real" else 0)
     for one in chosen:
         plan(one.profile(sizes[one.name]), Tape(seed), options.left_out(kind))
@@ -113,4 +115,4 @@ def command(
 
     if kind == "sim":
         stable_interpreter()
-    return do(jobs, limits_of(rest), show_of(rest, config))
+    return do(jobs, limits_of(rest), show_of(rest, config), baseline=baseline)

@@ -16,6 +16,7 @@ from harness.campaign import Job, Limits, conduct
 from harness.cli.config import Config
 from harness.cli.folder import RunFolder, make_run_folder, point_latest
 from harness.cli.progress import showing
+from harness.compare import Side
 from harness.gate import session
 from harness.history.history import History
 from harness.history.store import load
@@ -64,6 +65,15 @@ def limits_of(flags: Mapping[str, Any], real_jobs: int = 1) -> Limits:
     )
 
 
+def baseline_of(flags: Mapping[str, Any]) -> Side | None:
+    """Return the session that `--baseline` names. Raises `UsageError` if it cannot be read."""
+    if flags["baseline"] is None:
+        return None
+    from harness.baseline import load_baseline
+
+    return load_baseline(flags["baseline"]).side
+
+
 def stable_interpreter() -> None:
     """Start this process anew where its hash seed would make sim runs differ from one process to the next."""
     from harness.world.sim.identity import ensure_stable_interpreter
@@ -77,6 +87,7 @@ def do(
     show: Show,
     *,
     after: Callable[[Session], None] | None = None,
+    baseline: Side | None = None,
 ) -> int:
     """Do the jobs, report, tell `after` of the result, and return the exit code.
 
@@ -93,7 +104,7 @@ def do(
             verbose=show.verbose,
         ) as progress:
             done = conduct(jobs, limits, progress)
-        result = session(done, command=sys.argv[1:], started_utc=folder.started_utc)
+        result = session(done, command=sys.argv[1:], started_utc=folder.started_utc, baseline=baseline)
         tell(result, show, folder)
     if after is not None:
         after(result)

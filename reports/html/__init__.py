@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from harness.measures import Spread
 from harness.verdict import Verdict
 from reports import text
+from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
 from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
 from reports.html.lanes import lane_diagram
@@ -64,9 +65,12 @@ def _page(report: Report, share: float, charts_max: int) -> str:
     script = f"const LAYOUT={{width:{WIDTH},left:{LEFT},right:{RIGHT}}};\n" + _source("hover.js")
     told = report.findings[: max(1, int(FINDINGS_TOLD_MAX * share))]
     rows = max(1, int(ROWS_MAX * share))
+    comparison = report.session.comparison
+    deltas = () if comparison is None else rows_of(comparison)
     tables: dict[str, list[tuple[str, object]]] = {
         "recoveries": [(_where(one), row) for one in report.scenarios for row in one.recovery],
         "bites": [(_where(one), fault) for one in report.scenarios for fault in one.drawn.faults],
+        "deltas": [("", row) for row in deltas],
         "needs": [(_where(one), need) for one in report.scenarios for need in one.drawn.needs],
     }
     html = _environment().get_template("page.html.j2").render(
@@ -83,7 +87,8 @@ def _page(report: Report, share: float, charts_max: int) -> str:
         elsewhere_max=ELSEWHERE_MAX,
         scenarios=_scenarios(report, charts_max),
         excerpts=list(_excerpts(report, told))[: max(1, int(EXCERPTS_MAX * share))],
-        baseline=dict(report.identity.environment).get("baseline", ""),
+        compared="" if comparison is None else headline_of(comparison),
+        notes=[] if comparison is None else notes_of(comparison)[:rows],
         cut={name: max(0, len(table) - rows) for name, table in tables.items()},
         **{name: table[:rows] for name, table in tables.items()},
     )  # fmt: skip
@@ -166,7 +171,7 @@ def _facts(report: Report) -> Iterable[tuple[str, str]]:
     yield "simulated time", text.duration(identity.simulated_s)
     yield "wall time of the runs", text.duration(identity.wall_s)
     yield "config hash", environment.pop("config_hash", text.NOT_MEASURED)
-    yield "baseline", environment.pop("baseline", "none")
+    yield "baseline", "none" if report.session.comparison is None else report.session.comparison.baseline
     yield from list(environment.items())[:12]
 
 
