@@ -8,7 +8,7 @@ from harness.faults.base import Stage
 from harness.history.events import Event, FaultBegan, FaultHealed, HostChanged
 from harness.scenario import PlannedFault, Profile, Scenario
 from harness.units import seconds
-from harness.world.base import World
+from harness.world.base import HostSpec, World
 
 STOP_TIMEOUT_NS: Final = seconds(10)
 """How long a host may take to finish once asked. Generous: a target that flushes its buffer is allowed to."""
@@ -55,7 +55,7 @@ async def _act(world: World, scenario: Scenario, profile: Profile, plan: tuple[P
     for host in profile.hosts:
         if host.serves is not None:
             await world.offer(host)
-    for host in profile.hosts:
+    for host in _in_order_of_start(world, profile):
         await world.start_host(host)
     stage = Stage(world, {host.name: host for host in profile.hosts})
     origin_ns = world.now_ns()
@@ -66,6 +66,16 @@ async def _act(world: World, scenario: Scenario, profile: Profile, plan: tuple[P
     for host in profile.hosts:
         await world.stop_host(host.name, timeout_ns=STOP_TIMEOUT_NS)
         await world.sleep_until(world.now_ns() + host.drain_ns)
+
+
+def _in_order_of_start(world: World, profile: Profile) -> list[HostSpec]:
+    """Return the hosts, in the real world loads first: those take seconds to come up, which others need not spend idle.
+
+    Who serves has its address already, and refuses the load's users until it is there.
+    """
+    if world.kind == "sim":
+        return list(profile.hosts)
+    return sorted(profile.hosts, key=lambda host: host.load is None)
 
 
 async def _hold(stage: Stage, planned: PlannedFault, origin_ns: int) -> None:

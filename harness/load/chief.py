@@ -59,6 +59,8 @@ class Chief:
         return time.monotonic_ns() - self._assignment.start_ns
 
     def _begin(self, **_: Any) -> None:
+        if self._plumbing.session.ready():
+            self._plumbing.session.get().begin()
         self._plumbing.reports.tell(wire.LoadBegan())
 
     def _look_after(self) -> None:

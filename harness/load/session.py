@@ -41,7 +41,12 @@ class Session:
         self._behind_ns = offset_ns - assignment.start_ns
         self._tape = Tape(assignment.seed)
         self._numbers = itertools.count()
+        self.began_ns = self.now_ns()
         self.links = LinkLog(self._saw, already=assignment.links_before, later=later)
+
+    def begin(self) -> None:
+        """The first users are about to be made: `began_ns` is now, whenever this process was started."""
+        self.began_ns = self.now_ns()
 
     def now_ns(self) -> int:
         """Nanoseconds since the run began."""

@@ -31,6 +31,7 @@ class Worker:
         self._here = True
         self._clock_error_ns = 0
         self._well = True
+        environment.events.test_start.add_listener(self._begin)
         environment.events.user_error.add_listener(self._user_error)
         runner.register_message(wire.ASSIGNMENT_MESSAGE, self._assigned)
         runner.register_message(wire.FINISH, self._finish, concurrent=True)
@@ -69,6 +70,10 @@ class Worker:
             later=gevent.spawn_later,
         )
         self._plumbing.session.set(made)
+
+    def _begin(self, **_: Any) -> None:
+        if self._plumbing.session.ready():
+            self._plumbing.session.get().begin()
 
     def _user_error(self, exception: BaseException, **_: Any) -> None:
         self._trouble(f"the code of a user raised {one_line(exception)}")
