@@ -1,0 +1,63 @@
+"""WS1 to WS7 as the dashboard scenarios state them, and the flawed variants that prove them."""
+
+from typing import Any, Final
+
+from harness.faults import network, process
+from harness.faults.base import Fault
+from harness.invariants.base import Invariant
+from harness.invariants.feed_accounts import accounted
+from harness.invariants.feed_bounds import contained
+from harness.invariants.feed_critical import critical_heard
+from harness.invariants.feed_guard import guarded
+from harness.invariants.feed_latency import prompt
+from harness.invariants.feed_rate import rated
+from harness.invariants.feed_resume import returned
+from harness.scenario import FlawedVariant
+from scenarios.dashboard_hosts import DASHBOARD
+
+REFERENCE: Final = {"dashboard": "reference_impl.dashboard_ws:make"}
+OPTIONS: Final[dict[str, Any]] = {
+    "heartbeat": 1.0,
+    "ping_every": 1.0,
+    "silence_timeout": 3.0,
+    "stall_timeout": 2.0,
+    "hello_timeout": 1.5,
+}
+"""Patience of the server, in seconds: shorter than usual, as runs are."""
+REMOTE: Final = "remote"
+"""The host of the clients whose network breaks."""
+
+
+def invariants(*ids: str) -> tuple[Invariant, ...]:
+    """Return WS1 to WS7, or those of them."""
+    every = (accounted(), rated(), prompt(), contained(), critical_heard(), returned(), guarded())
+    return tuple(one for one in every if not ids or one.id in ids)
+
+
+def flawed(name: str, *caught_by: str) -> FlawedVariant:
+    """Return the dashboard's flawed variant of that name, to be caught by any of these invariants."""
+    return FlawedVariant(
+        port="dashboard", name=name, factory=f"reference_impl.flawed.dashboard_ws:{name}", caught_by=caught_by
+    )
+
+
+def slow_ways(host: str = REMOTE) -> tuple[Fault, ...]:
+    """Return ways in which what a client is sent comes late, or in pieces."""
+    return (
+        network.latency(host, DASHBOARD, latency_ms=120, jitter_ms=80),
+        network.slices(host, DASHBOARD, average_bytes=90, variation_bytes=60, delay_us=2_000),
+        network.bandwidth(host, DASHBOARD, rate_kb_s=3),
+    )
+
+
+def broken_ways(host: str = REMOTE) -> tuple[Fault, ...]:
+    """Return ways in which clients lose the server, some without a word."""
+    return (
+        network.half_open(host, DASHBOARD),
+        network.reset(host, DASHBOARD),
+        network.partition(host, DASHBOARD),
+        network.refuse(host, DASHBOARD),
+        process.freeze(host),
+        process.power_off(host),
+        process.kill(host),
+    )
