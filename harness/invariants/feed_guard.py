@@ -2,8 +2,8 @@
 
 Intruders record what became of them in operations `intrude` {client, kind}: {code, status, events, lasted_ns}. Each
 kind has the close codes that it may get, an HTTP error at the handshake is as good, and `limit_ns` is how long one may
-last; who showed no token must not have been sent any event. `max_clients` is an option of the server (operation `start`): no
-more sessions than that may be there at once, each from its welcome to the time that it ended for one of both sides.
+last; who showed no token must not have been sent any event. `max_clients` is an option of the server (operation
+`start`): no more sessions than that may be there at once, each from its welcome to its end for one of both sides.
 
 Checked: intruders, and sessions where there is a cap. Observed: offences.
 """
