@@ -19,12 +19,13 @@ class CriticalLog:
         """The number of the last event that was trimmed; 0 if none was."""
         self._events = list(events)
         self._seqs = [event.seq for event in self._events]
-        self._begin = 0
+        self.begin = 0
+        """The place of the oldest event."""
 
     @property
     def end(self) -> int:
         """The place behind the newest event."""
-        return self._begin + len(self._events)
+        return self.begin + len(self._events)
 
     @property
     def last_seq(self) -> int:
@@ -39,19 +40,19 @@ class CriticalLog:
         if excess > self._retained // 4:
             self.floor = self._seqs[excess - 1]
             del self._events[:excess], self._seqs[:excess]
-            self._begin += excess
+            self.begin += excess
 
     def place_after(self, seq: int) -> int:
         """Return the place of the first event with a higher number; that must not be a trimmed one's."""
-        return self._begin + bisect_right(self._seqs, seq)
+        return self.begin + bisect_right(self._seqs, seq)
 
     def seq_at(self, place: int) -> int:
         """Return the number of the event at a place that is before the end."""
-        return self._seqs[place - self._begin]
+        return self._seqs[place - self.begin]
 
     def read(self, place: int, count: int) -> list[Event]:
         """Return at most so many events from a place on."""
-        offset = place - self._begin
+        offset = place - self.begin
         return self._events[offset : offset + count]
 
     def seqs_between(self, low: int, high: int) -> list[int]:

@@ -13,6 +13,7 @@ import json
 import re
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +54,9 @@ class Feed:
     position_type: type[Position] = Position
     window_type: type[RateWindow] = RateWindow
 
+    values: Mapping[Key, Event]
+    """What those who wait for a key get."""
+
     def __init__(self, options: Options, restored: Restored) -> None:
         self._options = options
         self.epoch = restored.epoch
@@ -61,6 +65,7 @@ class Feed:
         self.log = self.log_type(options.critical_retained, restored.critical_floor, restored.critical)
         self.latest: dict[Key, Event] = {}
         """Of each key, in the order of their numbers: of state topics."""
+        self.values = self.latest
         self.latest_critical: dict[Key, Event] = {}
         """The same of critical ones; the oldest give way to new keys, as the log has them."""
         for event in restored.latest:
@@ -98,7 +103,7 @@ class Feed:
             self.staged.append((event, now))
             return event
         self._remember(event)
-        self._fresh.setdefault(place, event.seq)
+        self._refresh(event)
         self._count(now)
         return event
 
@@ -151,6 +156,7 @@ class Feed:
             base,
             log.place_after(critical_seq),
         )
+        position.backlog = self.behind(position)
         position.has_already(log.seqs_between(base, critical_seq))
         position.wait_for({key: base + 1 for key in self._newer(base) if key not in self._fresh})
         self.positions[position] = None
@@ -162,11 +168,15 @@ class Feed:
 
     def take(self, position: Position, now: int) -> Batch | None:
         """Return what goes to the client now, if anything does."""
-        return position.take(self.log, self.latest, self.horizon, now)
+        return position.take(self.log, self.values, self.horizon, now)
 
     def behind(self, position: Position) -> int:
         """Return how many critical events the client has not been sent."""
         return self.log.end - position.place
+
+    def fell_behind(self, position: Position) -> bool:
+        """Say whether the client is too slow for the critical events, or its next one was trimmed."""
+        return self.behind(position) > position.backlog + self._options.queue_max or position.place < self.log.begin
 
     def _can_resume(self, had: Had, horizon: int) -> bool:
         """Say whether all that the client lacks is known, and little enough to be sent one by one."""
@@ -193,17 +203,21 @@ class Feed:
         return tuple(events[: bisect_right(events, horizon, key=lambda event: event.seq)])
 
     def _spread(self) -> None:
-        fresh, latest = self._fresh, self.latest
+        fresh, values = self._fresh, self.values
         first = next(iter(fresh.values()), 0)
         for position in self.positions if fresh else ():
             base = position.base
             if base < first:
                 position.wait_for(fresh)
             else:  # joined since the first of these, with a snapshot that has some of them
-                newer = {key: max(seq, base + 1) for key, seq in fresh.items() if latest[key].seq > base}
+                newer = {key: max(seq, base + 1) for key, seq in fresh.items() if values[key].seq > base}
                 position.wait_for(newer)
         self._fresh = {}
         self._waiting = 0
+
+    def _refresh(self, event: Event) -> None:
+        """Have all who follow wait for the event's key."""
+        self._fresh.setdefault((event.topic, event.key), event.seq)
 
     def _count(self, now: int) -> None:
         if not self._waiting:

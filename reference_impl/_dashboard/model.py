@@ -87,7 +87,7 @@ class Options:
     critical_retained: int = 10_000
     """Critical events that are kept, at least, for clients that come back."""
     queue_max: int = 5_000
-    """Critical events a client may be behind."""
+    """Critical events a client may fall behind, while it is connected."""
     keys_max: int = 10_000
     """Keys of state topics, and as many of critical ones."""
     resume_keys_max: int = 100

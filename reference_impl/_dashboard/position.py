@@ -22,13 +22,15 @@ from reference_impl._dashboard.window import RateWindow
 class Position:
     """One client's. `base` is where its accounting begins, `place` the next critical event's in the log."""
 
-    __slots__ = ("_ahead", "_options", "_paced_until", "_window", "base", "pending", "place", "through")
+    __slots__ = ("_ahead", "_options", "_paced_until", "_window", "backlog", "base", "pending", "place", "through")
 
     def __init__(self, options: Options, window: RateWindow, base: int, place: int) -> None:
         self._options = options
         self._window = window
         self.base = self.through = base
         self.place = place
+        self.backlog = 0
+        """How many critical events it lacked when it came."""
         self.pending: dict[Key, int] = {}
         """The keys that are waited for, with the number of the first event of each that was not delivered."""
         self._ahead: list[int] = []

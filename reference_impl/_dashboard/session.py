@@ -176,7 +176,7 @@ class Session:
         feed, now = self._feed, self._now()
         if self._pings:
             return pong(self._pings.popleft(), feed.seq)
-        if feed.behind(position) > self._options.queue_max:
+        if feed.fell_behind(position):
             raise Ending(FELL_BEHIND, "too many critical events behind: resume")
         batch = feed.take(position, now)
         if batch is not None:

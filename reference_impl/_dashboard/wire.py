@@ -1,8 +1,9 @@
 """What ASGI does not offer: to see how much waits in a connection's write buffer, and to cut a connection.
 
 A peer that reads nothing keeps an orderly closing waiting for ever, as its buffer is to be emptied first. So the
-transport is needed, which uvicorn's WebSocket protocols hold: `send` is a method of theirs (or, wrapped, has it in `__wrapped__`). Under a server that has
-it elsewhere, the buffer counts as empty, and such a connection stays until the server gives it up.
+transport is needed, which uvicorn's WebSocket protocols hold: `send` is a method of theirs, or has it in `__wrapped__`.
+Under a server that has it elsewhere, the buffer counts as empty, and such a connection stays until the server gives it
+up.
 """
 
 import asyncio
