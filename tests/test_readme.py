@@ -14,7 +14,7 @@ from harness.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
-COMMANDS = ("list", "run", "gate", "replay", "check", "conform", "binance", "toxiproxy", "doctor")
+COMMANDS = ("list", "run", "gate", "replay", "check", "conform", "binance", "toxiproxy", "init", "completion", "doctor")
 
 
 def commands_in(text: str) -> list[str]:

@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "conform": "tell what a target of yours lacks, port by port",
     "binance": "run the emulated Binance by itself",
     "toxiproxy": "run the Toxiproxy-compatible server by itself",
+    "init": "write a starter: configuration, target, scenario, test, CI",
+    "completion": "print what makes a shell complete commands and names",
     "doctor": "show what is installed and what was left behind",
 }
 

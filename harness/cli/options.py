@@ -23,6 +23,19 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
+def scenario_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return what a shell may complete the name of a scenario to; nothing where they cannot be had."""
+    del ctx, parameter
+    from harness.cli.config import load_config
+    from harness.errors import HarnessError
+    from harness.registry import discover
+
+    try:
+        return [name for name in discover(load_config(Path.cwd()).scenarios) if name.startswith(incomplete)]
+    except HarnessError:
+        return []
+
+
 FORMATS: Final = ("html", "json", "junit", "md")
 
 

@@ -7,7 +7,14 @@ import click
 
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
-from harness.cli.options import WholeNumber, baseline_option, limit_options, output_options, world_options
+from harness.cli.options import (
+    WholeNumber,
+    baseline_option,
+    limit_options,
+    output_options,
+    scenario_names,
+    world_options,
+)
 from harness.cli.own_targets import checked
 from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
@@ -25,7 +32,7 @@ _SEEDS_MAX = 1 << 63
 
 
 @click.command(name="run")
-@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1, shell_complete=scenario_names)
 @click.option("--world", default="sim", show_default=True, envvar="HARNESS_WORLD", help="sim or real.")
 @click.option("--profile", help="Size of the scenario: full or short. Default: full in sim, short in real.")
 @click.option(

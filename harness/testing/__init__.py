@@ -1,0 +1,1 @@
+"""What the pytest plugin's fixtures and marker are made of, a module each."""
