@@ -78,9 +78,9 @@ class Order:
 
 def _load_choices(crew: Crew) -> list[str]:
     words = ["--locust-workers", str(crew.workers)] if crew.workers else []
-    if crew.elsewhere:
-        words += ["--locust-expect-workers", str(crew.elsewhere), "--locust-bind", f"{crew.bind_host}:{crew.bind_port}"]
-    return words
+    words += ["--locust-expect-workers", str(crew.elsewhere)] if crew.elsewhere else []
+    words += ["--locust-bind", f"{crew.bind_host}:{crew.bind_port}"] if crew.bind_port else []
+    return words + ([] if crew.master is None else ["--locust-master", f"{crew.master[0]}:{crew.master[1]}"])
 
 
 def run(order: Order, *, keep_history: bool = True) -> RunResult:

@@ -49,7 +49,7 @@ class Options:
     @property
     def shared(self) -> bool:
         """Is there a server or port that all runs would meet at, were there more than one at a time?"""
-        return self.redis_url is not None or self.toxiproxy is not None or self.crew.bind_port != 0
+        return self.redis_url is not None or self.toxiproxy is not None or self.crew.shared
 
     def left_out(self, world: WorldKind) -> tuple[str, ...]:
         """Return the faults, each with its mode, that cannot be done in that world with these choices."""

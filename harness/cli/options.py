@@ -133,6 +133,12 @@ def limit_options(function: F) -> F:
             envvar="HARNESS_LOCUST_BIND",
             help="With --locust-expect-workers: where those reach Locust's master and our proxies.",
         ),
+        click.option(
+            "--locust-master",
+            metavar="HOST:PORT",
+            envvar="HARNESS_LOCUST_MASTER",
+            help="Real world: a Locust master of yours, which our workers join instead of one of our own.",
+        ),
         click.option("--fail-fast", is_flag=True, help="Start nothing new after the first run that did not pass."),
         click.option(
             "--time-budget",
@@ -189,16 +195,25 @@ def world_options(flags: Mapping[str, Any], *, real_runs: int) -> "Options":
 
 def _crew(flags: Mapping[str, Any]) -> "Crew":
     """Return which processes make loads. Raises `UsageError` for an address that is none, or not this machine's."""
-    from harness.load.place import parse_bind
+    from harness.load.place import local_address, parse_bind, parse_master
     from harness.load.spec import Crew
 
-    elsewhere, bind = flags["locust_expect_workers"], flags["locust_bind"]
+    workers, elsewhere = flags["locust_workers"], flags["locust_expect_workers"]
+    bind, master = flags["locust_bind"], flags["locust_master"]
+    if master is not None:
+        if bind is not None:
+            raise UsageError("--locust-bind is for a master of ours, and --locust-master names one of yours")
+        place = parse_master(master)
+        address = local_address(place) if elsewhere else "127.0.0.1"
+        return Crew(workers=max(1, workers), elsewhere=elsewhere, bind_host=address, master=place)
     if (elsewhere > 0) is not (bind is not None):
-        raise UsageError("--locust-expect-workers M and --locust-bind ADDRESS:PORT go together")
+        raise UsageError(
+            "--locust-expect-workers M and --locust-bind ADDRESS:PORT go together, unless there is a --locust-master"
+        )
     if bind is None:
-        return Crew(workers=flags["locust_workers"])
+        return Crew(workers=workers)
     host, port = parse_bind(bind)
-    return Crew(workers=flags["locust_workers"], elsewhere=elsewhere, bind_host=host, bind_port=port)
+    return Crew(workers=workers, elsewhere=elsewhere, bind_host=host, bind_port=port)
 
 
 def _program(name: str) -> str:
@@ -211,7 +226,11 @@ def _program(name: str) -> str:
 
 
 async def _try(chosen: "Options", real_runs: int) -> None:
-    if chosen.crew.elsewhere:
+    if chosen.crew.master is not None:
+        from harness.load.place import check_master
+
+        check_master(chosen.crew.master)
+    elif chosen.crew.elsewhere:
         from harness.load.place import check_bind, join_command
 
         check_bind(chosen.crew)

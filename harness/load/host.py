@@ -110,24 +110,30 @@ class _Locust:
         self._children: list[_Child] = []
         self._failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._port: Service | None = None
+        self._envoy = False
 
     async def start(self, words: list[str], crew: Crew, assignment: wire.Assignment, folder: Path) -> None:
-        """Start every process; they find each other."""
-        port = crew.bind_port
-        if not crew.alone and port == 0:
-            self._port = Service()
-            port = self._port.port
-        if not crew.alone:
-            words = [*words, "--master-bind-host", crew.bind_host, "--master-bind-port", str(port)]
+        """Start every process; they find each other. The first has the assignment."""
+        if crew.master is None:
+            host, port = crew.bind_host, crew.bind_port
+            if not crew.alone and port == 0:
+                self._port = Service()
+                port = self._port.port
+            bind = [] if crew.alone else ["--master-bind-host", host, "--master-bind-port", str(port)]
+            children = [("Locust" if crew.alone else "Locust's master", [*words, *bind])]
+        else:
+            self._envoy = True
+            host, port = crew.master
+            children = []
+        joins = [*words[:2], "--worker", "--master-host", host, "--master-port", str(port)]
+        children += [(f"Locust's worker process {number + 1}", joins) for number in range(crew.workers)]
         with tempfile.TemporaryFile() as file:
             file.write(wire.ENCODER.encode(assignment))
             file.seek(0)
-            name = "Locust" if crew.alone else "Locust's master"
-            await self._start_one(name, words, folder, assignment=file.fileno())
-        file_words = words[:2]
-        for number in range(crew.workers):
-            joins = ["--worker", "--master-host", crew.bind_host, "--master-port", str(port)]
-            await self._start_one(f"Locust's worker process {number + 1}", [*file_words, *joins], folder)
+            given = file.fileno()
+            for name, its_words in children:
+                await self._start_one(name, its_words, folder, assignment=given)
+                given = -1
 
     async def _start_one(self, name: str, words: Sequence[str], folder: Path, *, assignment: int = -1) -> None:
         splitter = LineSplitter()
@@ -170,8 +176,17 @@ class _Locust:
             raise LocustError(f"{ended.how()}, though nobody asked it to end; the host's log has more")
 
     async def finish(self) -> None:
-        """Ask the master to end everything, wait for it, and raise `LocustError` if anything was not well."""
-        self._children[0].process.send_signal(signal.SIGTERM)
+        """Ask the master to end everything, wait for it, and raise `LocustError` if anything was not well.
+
+        A master that is not ours is asked by the envoy; our other workers are then asked to leave it.
+        """
+        first, *others = self._children
+        first.process.send_signal(signal.SIGTERM)
+        if self._envoy:
+            await asyncio.wait([first.ended], timeout=_FINISH_S_MAX)
+            for child in others:
+                if not child.ended.done():
+                    child.process.send_signal(signal.SIGTERM)
         _, late = await asyncio.wait([child.ended for child in self._children], timeout=_FINISH_S_MAX)
         self._check()
         for child in self._children:

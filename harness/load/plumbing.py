@@ -8,22 +8,27 @@ import os
 from typing import Any, ClassVar, Final
 
 import locust
-import locust.log
-from gevent.event import AsyncResult
-from locust.runners import WorkerRunner
+import locust.runners
+from locust.runners import MasterRunner, WorkerRunner
 
 from harness.load import wire
-from harness.load.chief import Chief
-from harness.load.session import Session
-from harness.load.sinks import Reports
+from harness.load.chief import Alone, Master
+from harness.load.errors import LocustError
+from harness.load.foreign import Envoy, ForeignMaster
+from harness.load.session import Seat, Session
+from harness.load.sinks import Reports, pipe
 from harness.load.worker import Worker
 
+HEARTBEATS_MAX: Final = 10
+"""After so many seconds without a heartbeat a worker is lost. Locust's own 3 are few where all share a busy machine."""
 _ASSIGNED_S_MAX: Final = 20.0
 
 
 def session() -> Session:
-    """Return what users of this process see of their host; wait for it if need be. Raises `gevent.Timeout`."""
-    found: Session = Plumbing.in_place().session.get(timeout=_ASSIGNED_S_MAX)
+    """Return what users of this process see of their host; wait for it if need be. Raises `LocustError`."""
+    found = Plumbing.in_place().seat.wait(_ASSIGNED_S_MAX)
+    if found is None:
+        raise LocustError("this locustfile is run by the harness: `harness run SCENARIO --world real`")
     return found
 
 
@@ -33,13 +38,12 @@ class Plumbing:
     _here: ClassVar["Plumbing | None"] = None
 
     def __init__(self, assignment: int, reports: int) -> None:
-        self.session: AsyncResult[Session] = AsyncResult()
-        self.reports = Reports(reports)
+        self.seat = Seat()
+        self.reports = Reports(pipe(reports))
         self.assignment: wire.Assignment | None = None
         if assignment >= 0:
             with os.fdopen(assignment, "rb") as file:
                 self.assignment = wire.ASSIGNMENT.decode(file.read())
-        self._failed = False
         locust.events.init.add_listener(self._init)
 
     @classmethod
@@ -49,19 +53,18 @@ class Plumbing:
             cls._here = cls(assignment, reports)
         return cls._here
 
-    def failed(self, error: str) -> None:
-        """Tell, once, that this process is not well; a worker elsewhere tells its master."""
-        if not self._failed:
-            self._failed = True
-            self.reports.tell(wire.LoadFailed(error))
-
-    def ended(self) -> None:
-        """Locust ends. What has gone wrong in its greenlets it has only logged."""
-        if locust.log.unhandled_greenlet_exception:
-            self.failed("an error in one of Locust's own greenlets or in a listener of its events; the log has it")
-
     def _init(self, environment: Any, runner: Any, **_: Any) -> None:
+        locust.runners.HEARTBEAT_LIVENESS = HEARTBEATS_MAX
         if isinstance(runner, WorkerRunner):
-            Worker(self, environment, runner)
-        elif self.assignment is not None:
-            Chief(self, environment, runner, self.assignment)
+            Worker(self.seat, environment, runner)
+            if self.assignment is not None:
+                Envoy(self.reports, environment, runner, self.assignment)
+        elif self.assignment is None:
+            if isinstance(runner, MasterRunner):
+                ForeignMaster(environment, runner)
+        elif isinstance(runner, MasterRunner):
+            master = Master(self.reports, environment, runner, self.assignment)
+            environment.events.quitting.add_listener(master.finish)
+        else:
+            alone = Alone(self.reports, environment, runner, self.assignment, self.seat)
+            environment.events.quitting.add_listener(alone.finish)

@@ -10,11 +10,12 @@ import locust  # first: it has gevent patch the standard library
 import os
 import sys
 
+import locust.log
 import locust.main
 
 from harness.load import wire
 from harness.load.plumbing import Plumbing
-from harness.load.sinks import one_line
+from harness.load.sinks import UNHANDLED, one_line
 
 
 def main() -> None:
@@ -27,10 +28,11 @@ def main() -> None:
     try:
         locust.main.main()
     except SystemExit as ended:
-        plumbing.ended()
+        if locust.log.unhandled_greenlet_exception:
+            plumbing.reports.failed(UNHANDLED)
         sys.exit(ended.code)
     except BaseException as error:
-        plumbing.failed(one_line(error))
+        plumbing.reports.failed(one_line(error))
         raise
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from gevent.event import AsyncResult
+
 from harness.history.recorder import OperationLog, Sink
 from harness.load.wire import Assignment
 from harness.tape import Stream, Tape
@@ -81,3 +83,28 @@ class Session:
 
     def _saw(self, **value: object) -> None:
         self.log.observe("link", **value)
+
+
+class Seat:
+    """Where users of a process find their session: empty until it is known, and again between two runs."""
+
+    def __init__(self) -> None:
+        self._session: AsyncResult[Session] = AsyncResult()
+
+    @property
+    def session(self) -> Session | None:
+        """The session, if it is known."""
+        return self._session.get() if self._session.ready() else None
+
+    def take(self, session: Session) -> None:
+        """It is known."""
+        self._session.set(session)
+
+    def leave(self) -> None:
+        """It holds no longer."""
+        self._session = AsyncResult()
+
+    def wait(self, timeout_s: float) -> Session | None:
+        """Return the session once it is known; None after the timeout."""
+        self._session.wait(timeout_s)
+        return self.session

@@ -31,17 +31,28 @@ class Crew:
     """Which processes make the load: one (`workers` = 0), or a master with `workers` here and `elsewhere` more.
 
     The master listens at `bind_host:bind_port`; port 0 is one that the system chooses, of no use to workers elsewhere.
+    With `master`, host and port of one that is not ours, the workers join that one. Proxies listen at `bind_host` too.
     """
 
     workers: int = 0
     elsewhere: int = 0
     bind_host: str = "127.0.0.1"
     bind_port: int = 0
+    master: tuple[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.master is not None and not self.workers:
+            raise ValueError("a master that is not ours needs a worker that is")
 
     @property
     def alone(self) -> bool:
         """Is there one process, which does everything?"""
         return self.workers + self.elsewhere == 0
+
+    @property
+    def shared(self) -> bool:
+        """Is there something that two runs at a time would both want?"""
+        return self.bind_port != 0 or self.master is not None
 
     @property
     def begin_s_max(self) -> float:

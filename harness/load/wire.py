@@ -29,6 +29,19 @@ FINISH: Final = "harness_finish"
 FINISHED: Final = "harness_finished"
 """It has."""
 
+RENEW: Final = "harness_renew"
+"""A worker that has stayed for another run is to ask for its assignment again."""
+
+TAKE: Final = "harness_take"
+"""To a master that is not ours, from one of our workers: {assignment, machine}. Asked again until it is taken."""
+TIME: Final = "harness_time"
+"""From that master: {now_ns}; and the answer: {now_ns, asked_ns}, the first by this machine's clock."""
+REPORTS: Final = "harness_reports"
+"""From that master: {lines} for the history."""
+LEAVE: Final = "harness_leave"
+"""To it: the run is over. It stops the users, reports what is left, and answers `LEFT`."""
+LEFT: Final = "harness_left"
+
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     """What Locust's processes must know of their host. `start_ns` is the run's beginning on this machine's clock."""
@@ -40,6 +53,9 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     start_ns: int
     users: int
+    spawn_rate: float
+    workers: int
+    """How many there are to be, wherever they run; 0 if there is no master."""
     links_before: int
 
 

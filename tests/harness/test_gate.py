@@ -164,6 +164,8 @@ def test_a_replay_command_names_who_makes_the_load(scenario, tmp_path):
     )
 
     assert order.replay.endswith("--locust-workers 2 --locust-expect-workers 1 --locust-bind 10.0.0.5:5557")
+    theirs = Options(crew=Crew(workers=1, master=("10.0.0.6", 5557)))
+    assert replace(order, options=theirs).replay.endswith("--locust-workers 1 --locust-master 10.0.0.6:5557")
     assert replace(order, options=Options()).replay.endswith("--seed 3")
     assert replace(order, world="sim").replay.endswith("--seed 3")
     assert order.options.shared

@@ -242,6 +242,8 @@ def _begin_load(assignment: wire.Assignment, host: ProcessHost, pipe: HistoryPip
         seed=assignment.seed,
         start_ns=assignment.start_ns,
         users=assignment.load.users,
+        spawn_rate=assignment.load.spawn_rate,
+        workers=assignment.crew.workers + assignment.crew.elsewhere,
         links_before=assignment.links_before,
     )
     return run_load(

@@ -84,6 +84,12 @@ USAGE = [
     (["run", "--locust-workers", "two"], "'two' is not a valid whole number"),
     (["run", "--locust-expect-workers", "2"], "--locust-expect-workers M and --locust-bind ADDRESS:PORT go together"),
     (["run", "--locust-bind", "127.0.0.1:5557"], "--locust-expect-workers M and --locust-bind ADDRESS:PORT go"),
+    (["run", "--locust-master", "here"], "--locust-master 'here': not of the form HOST:PORT"),
+    (
+        ["run", "--locust-master", "127.0.0.1:1", *ELSEWHERE, "127.0.0.1:2"],
+        "--locust-bind is for a master of ours, and",
+    ),
+    (["run", "--world", "real", "--locust-master", "127.0.0.1:1"], "--locust-master 127.0.0.1:1: Connection refused"),
     (["run", *ELSEWHERE, "here"], "--locust-bind 'here': not of the form ADDRESS:PORT with an IPv4 address"),
     (["gate", *ELSEWHERE, "127.0.0.1:0"], "--locust-bind '127.0.0.1:0': not of the form ADDRESS:PORT"),
     (["run", *ELSEWHERE, "0.0.0.0:5557"], "'0.0.0.0:5557': give the one address at which workers reach this machine"),

@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.load import wire
 from harness.load.errors import LocustError
 from harness.load.host import arguments, locate
-from harness.load.place import check_bind, parse_bind
+from harness.load.place import check_bind, check_master, local_address, parse_bind, parse_master
 from harness.load.spec import USERS_MAX, Crew, LocustLoad
 
 ASSIGNMENT = wire.Assignment(
@@ -19,6 +19,8 @@ ASSIGNMENT = wire.Assignment(
     seed=1,
     start_ns=0,
     users=5,
+    spawn_rate=1.0,
+    workers=0,
     links_before=0,
 )
 
@@ -40,6 +42,13 @@ def test_a_single_process_is_told_what_to_do(tmp_path):
     assert words.startswith(f"-f {tmp_path}/x.py --headless")
     assert "--exit-code-on-error 0 --users 5 --spawn-rate 2.5 --host http://127.0.0.1:4711" in words
     assert "--master" not in words
+
+
+def test_a_host_to_load_that_is_not_there_is_named(tmp_path):
+    """With those that are."""
+    load = LocustLoad(locustfile="x", users=5, spawn_rate=1, host="nobody")
+    with pytest.raises(LocustError, match="the load is for 'nobody'; there are: echo"):
+        arguments(load, Crew(), tmp_path, ASSIGNMENT)
 
 
 def test_a_master_waits_for_workers_from_here_and_elsewhere(tmp_path):
@@ -76,3 +85,20 @@ def test_an_address_to_bind_is_parsed_and_tried():
         with pytest.raises(UsageError, match="Address already in use"):
             check_bind(Crew(elsewhere=1, bind_port=taken.getsockname()[1]))
     check_bind(Crew(elsewhere=1))
+
+
+def test_a_master_of_yours_is_parsed_and_tried():
+    """It needs a worker of ours, and somebody who listens; our proxies are where its workers look for them."""
+    assert parse_master("locust.example:5557") == ("locust.example", 5557)
+    for wrong in ("", "5557", ":5557", "host:", "host:0", "host:x", "http://host:5557", "[::1]:5557"):
+        with pytest.raises(UsageError, match="not of the form HOST:PORT"):
+            parse_master(wrong)
+    with pytest.raises(ValueError, match="needs a worker that is"):
+        Crew(master=("127.0.0.1", 5557))
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        with pytest.raises(UsageError, match="Connection refused"):
+            check_master(there.getsockname())
+        there.listen()
+        check_master(there.getsockname())
+    assert local_address(("127.0.0.1", 5557)) == "127.0.0.1"

@@ -69,6 +69,26 @@ def processes(world: RealWorld) -> list[psutil.Process]:
     return psutil.Process(world._hosts["load"]._child.pid).children(recursive=True)
 
 
+def talkers() -> str:
+    """Return the path of their locustfile."""
+    return str(Path(echo_service.__file__).with_name("talkers.py"))
+
+
+@asynccontextmanager
+async def started(*words: str | int, cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a Locust that is not the harness's inside the block."""
+    env = {"PYTHONPATH": f"{Path(echo_service.__file__).parent}:{Path.cwd()}", "PATH": "", "HOME": str(cwd)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "locust", *map(str, words)), env=env, cwd=cwd, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def gone(what: list[int]) -> bool:
     """Wait until they are dead, which they are a moment after their group got SIGKILL."""
     async with asyncio.timeout(5):
@@ -81,25 +101,6 @@ async def failure(world: RealWorld, sink) -> str:
     """Return what the load host says of its failure, once it has failed."""
     await sink.until(lambda: "failed" in sink.changes("load"))
     return world._hosts["load"].detail
-
-
-async def test_one_process_makes_the_load(loaded, sink):
-    """Users' operations, links and Locust's statistics are in the history; draws are the tape's; it stops in time."""
-    async with loaded(load()) as world:
-        await sink.until(lambda: answers(sink) >= 20)
-        (locust,) = processes(world)
-        assert await world.stop_host("load", timeout_ns=STOP_NS)
-        assert await gone([locust.pid])
-
-    said = [event for event in sink if type(event) is Invoke and event.actor == "load"]
-    total = figures(sink, "load_requests")[-1]
-    assert sink.changes("load") == ["started", "stopped"]
-    assert {event.value["user"] for event in said} == {"0.0", "0.1", "0.2"}
-    assert len({event.value["words"] for event in said}) > 3
-    assert figures(sink, "load_users")[-1] == {"users": 3, "wanted": 3, "workers": 1}
-    assert (total["name"], total["failures"]) == ("Aggregated", 0)
-    assert 20 <= answers(sink) <= total["requests"] <= len(said)
-    assert Counter(one["outcome"] for one in figures(sink, "link"))["connected"] == 3
 
 
 async def test_two_workers_make_the_load(loaded, sink):
@@ -124,7 +125,10 @@ async def test_two_workers_make_the_load(loaded, sink):
 
 
 async def test_a_load_is_broken_like_a_host(loaded, sink):
-    """Its link is refused, it freezes, dies with all it has recorded and comes again; failed requests are no error."""
+    """Its link is refused, it freezes, dies with all it has recorded and comes again; failed requests are no error.
+
+    One process makes it. Users' operations, their links and Locust's statistics are in the history.
+    """
     spec = load(users=2)
     async with loaded(spec) as world:
         await sink.until(lambda: answers(sink) >= 4)
@@ -152,8 +156,14 @@ async def test_a_load_is_broken_like_a_host(loaded, sink):
 
     changes = ["started", "frozen", "thawed", "killed", "started", "stopped"]
     assert sink.changes("load") == changes
-    failed = figures(sink, "load_failures")
-    assert all(one["name"] == "connection" for one in failed)
+    said = [event for event in sink if type(event) is Invoke and event.actor == "load"]
+    assert {event.value["user"] for event in said} == {"0.0", "0.1"}
+    assert len({event.value["words"] for event in said}) > 3
+    assert {"users": 2, "wanted": 2, "workers": 1} in figures(sink, "load_users")
+    assert Counter(one["outcome"] for one in figures(sink, "link"))["connected"] >= 6
+    total = figures(sink, "load_requests")[-1]
+    again = sum(type(event) is Ok and event.incarnation == 2 for event in sink)
+    assert (total["name"], total["failures"], total["requests"]) == ("Aggregated", 0, again)
 
 
 async def test_any_locustfile_will_do(loaded, sink):
@@ -173,7 +183,7 @@ async def test_any_locustfile_will_do(loaded, sink):
 
 async def test_a_worker_that_is_lost_fails_the_load(loaded, sink):
     """The others are ended as well: what a smaller load would show is not what was asked for."""
-    async with loaded(load(), workers=2) as world:
+    async with loaded(load(), workers=1) as world:
         everything = processes(world)
         worker = max(everything, key=lambda one: "--worker" in one.cmdline())
         worker.send_signal(signal.SIGKILL)
@@ -190,7 +200,6 @@ async def test_a_worker_that_is_lost_fails_the_load(loaded, sink):
         (load("breaks_down"), "the code of a user raised KeyError: 'no such thing'"),
         (load("cannot_be_read"), "RuntimeError: redis://***@127.0.0.1 is not there"),
         (load("no_such_module"), "there is no locustfile 'no_such_module'"),
-        (load("visitors", host="nobody"), "the load is for 'nobody'; there are: echo"),
     ],
     ids=lambda value: value.load.locustfile if isinstance(value, HostSpec) else "",
 )
@@ -217,29 +226,62 @@ async def test_a_missing_locust_is_told_with_its_extra(loaded, monkeypatch):
             pass
 
 
+async def test_a_master_that_is_not_ours_serves_one_run_after_the_other(loaded, sink, tmp_path):
+    """Our worker joins it and brings the assignment; another, of somebody else's, stays there over both runs."""
+    master, web = Service(), Service()
+    spec = load(users=4)
+    join = ("--worker", "--master-host", "127.0.0.1", "--master-port", master.port)
+    async with (
+        started("-f", talkers(), "--master", "--master-bind-port", master.port, "--web-port", web.port, cwd=tmp_path),
+        started("-f", talkers(), *join, cwd=tmp_path),
+        loaded(spec, workers=1, elsewhere=1, master=("127.0.0.1", master.port)) as world,
+    ):
+        await sink.until(lambda: answers(sink) >= 20)
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+        await world.start_host(spec)
+        await sink.until(lambda: sum(type(event) is Ok and event.incarnation == 2 for event in sink) >= 20)
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+    for kept in (master, web):
+        kept.close()
+
+    assert sink.changes("load") == ["started", "stopped"] * 2, world._hosts["load"].detail
+    for life in (1, 2):
+        seen = [event for event in sink if event.actor == "load" and event.incarnation == life]
+        workers = [event.value for event in seen if getattr(event, "name", "") == "load_worker"]
+        total = [event.value for event in seen if getattr(event, "name", "") == "load_requests"][-1]
+        assert [one["users"] for one in workers] == [2, 2]
+        assert sum(one["requests"] for one in workers) == total["requests"]
+        assert total["requests"] == sum(type(event) is Ok for event in seen) >= 20
+
+
+async def test_a_master_that_knows_nothing_of_us_is_told_of(loaded, sink, tmp_path):
+    """Any Locust listens there; one without our users' module cannot serve a run."""
+    master, web = Service(), Service()
+    other = str(Path(echo_service.__file__).with_name("visitors.py"))
+    async with (
+        started("-f", other, "--master", "--master-bind-port", master.port, "--web-port", web.port, cwd=tmp_path),
+        loaded(load(), workers=1, master=("127.0.0.1", master.port)) as world,
+    ):
+        why = await failure(world, sink)
+    for kept in (master, web):
+        kept.close()
+
+    assert f"the Locust master at 127.0.0.1:{master.port} knows nothing of us: start it with this locustfile" in why
+
+
 async def test_workers_that_others_started_join(loaded, sink, tmp_path):
     """Two processes, started by the command of the README, take the locustfile and all they need from the master."""
     kept = Service()
-    port = str(kept.port)
-    command = ["-m", "locust", "-f", "-", "--worker", "--master-host", "127.0.0.1", "--master-port", port]
-    env = {"PYTHONPATH": f"{Path(echo_service.__file__).parent}:{Path.cwd()}", "PATH": "", "HOME": str(tmp_path)}
-    workers = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, *command, env=env, cwd=tmp_path, stderr=asyncio.subprocess.DEVNULL
-        )
-        for _ in range(2)
-    ]
-    try:
-        async with loaded(load(users=4), elsewhere=2, bind_port=kept.port) as world:
-            await sink.until(lambda: answers(sink) >= 20)
-            assert await world.stop_host("load", timeout_ns=STOP_NS)
-        codes = [await asyncio.wait_for(worker.wait(), 5) for worker in workers]
-    finally:
-        for worker in workers:
-            if worker.returncode is None:
-                worker.kill()
-                await worker.wait()
-        kept.close()
+    join = ("-f", "-", "--worker", "--master-host", "127.0.0.1", "--master-port", kept.port)
+    async with (
+        started(*join, cwd=tmp_path) as one,
+        started(*join, cwd=tmp_path) as other,
+        loaded(load(users=4), elsewhere=2, bind_port=kept.port) as world,
+    ):
+        await sink.until(lambda: answers(sink) >= 20)
+        assert await world.stop_host("load", timeout_ns=STOP_NS)
+        codes = [await asyncio.wait_for(worker.wait(), 5) for worker in (one, other)]
+    kept.close()
 
     assert codes == [0, 0]
     assert sink.changes("load") == ["started", "stopped"]
