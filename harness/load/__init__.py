@@ -4,7 +4,8 @@ A scenario declares it once for both worlds: `HostSpec(program=..., load=LocustL
 runs, hundreds of simulated clients in one task tree. In the real world the same host is a Locust, headless:
 
     harness -- host process (host.py) -+- one Locust process, or
-                                       +- a master, and workers here (and, if there are to be any, elsewhere)
+                                       +- a master, and workers here (and, if there are to be any, elsewhere), or
+                                       +- workers here, of a master that somebody else has started (foreign.py)
 
 Whoever asks for something asks the host process, and the Locust processes are its children in its process group: a
 SIGKILL or SIGSTOP meets them all, none outlives it, and they reach dependencies through this host's proxies.
