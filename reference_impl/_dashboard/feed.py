@@ -206,12 +206,14 @@ class Feed:
         fresh, values = self._fresh, self.values
         first = next(iter(fresh.values()), 0)
         for position in self.positions if fresh else ():
-            base = position.base
-            if base < first:
+            base, early = position.base, position.early
+            if base < first and not early:
                 position.wait_for(fresh)
-            else:  # joined since the first of these, with a snapshot that has some of them
-                newer = {key: max(seq, base + 1) for key, seq in fresh.items() if values[key].seq > base}
-                position.wait_for(newer)
+            else:  # has some of these: from its snapshot, or because the key was waited for already
+                had = {key: max(base, early.get(key, 0)) for key in fresh}
+                newer = {key: max(seq, had[key] + 1) for key, seq in fresh.items() if values[key].seq > had[key]}
+                position.wait_for(dict(sorted(newer.items(), key=lambda one: one[1])))
+                position.early = {}
         self._fresh = {}
         self._waiting = 0
 

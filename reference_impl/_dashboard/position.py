@@ -22,7 +22,18 @@ from reference_impl._dashboard.window import RateWindow
 class Position:
     """One client's. `base` is where its accounting begins, `place` the next critical event's in the log."""
 
-    __slots__ = ("_ahead", "_options", "_paced_until", "_window", "backlog", "base", "pending", "place", "through")
+    __slots__ = (
+        "_ahead",
+        "_options",
+        "_paced_until",
+        "_window",
+        "backlog",
+        "base",
+        "early",
+        "pending",
+        "place",
+        "through",
+    )
 
     def __init__(self, options: Options, window: RateWindow, base: int, place: int) -> None:
         self._options = options
@@ -33,6 +44,8 @@ class Position:
         """How many critical events it lacked when it came."""
         self.pending: dict[Key, int] = {}
         """The keys that are waited for, with the number of the first event of each that was not delivered."""
+        self.early: dict[Key, int] = {}
+        """Values that went along although nobody was told yet to wait for them, by the number of each."""
         self._ahead: list[int] = []
         self._paced_until = 0
 
@@ -63,6 +76,7 @@ class Position:
             return None
         self._window.add(now, len(events))
         self._paced_until = now + len(events) * SECOND_NS // self._options.events_per_second
+        self.early |= {(one.topic, one.key): one.seq for one in events if one.seq > horizon}
         return self._account(events, self._reach(log, horizon))
 
     def _choose(self, log: CriticalLog, latest: Mapping[Key, Event], room: int, now: int) -> list[Event]:
