@@ -47,9 +47,9 @@ def dashboard(
 ) -> HostSpec:
     """Return the dashboard's host.
 
-    From `burst_ns[0]` until `burst_ns[1]`, times of the run, an event comes each `burst_gap_ns`, else each `gap_ns`.
-    Values have `filler_bytes` beside the figures; `options` go to the target. At the times in `reopen_ns` the server is
-    closed and opened anew, as for a new version of it.
+    From `burst_ns[0]` until `burst_ns[1]`, counted from the host's first start, an event comes each `burst_gap_ns`, else
+    each `gap_ns`. Values have `filler_bytes` beside the figures; `options` go to the target. At the times in
+    `reopen_ns`, counted alike, the server is closed and opened anew, as for a new version of it.
     """
     params = {
         "burst_ns": list(burst_ns),
@@ -68,7 +68,7 @@ async def serve(host: Host) -> None:
     """Serve and publish until asked to stop."""
     stopping = asyncio.ensure_future(host.stopping())
     workload, below = _Workload(host), Below(host)
-    for until_ns in (*host.params["reopen_ns"], None):
+    for until_ns in (*(workload.origin_ns + at_ns for at_ns in host.params["reopen_ns"]), None):
         if until_ns is None or until_ns > host.now_ns():
             await _open(host, workload, below, stopping, until_ns)
             if stopping.done():
@@ -107,7 +107,7 @@ async def _publish(
         topic, key, value = workload.event()
         fields = {"n": workload.number, "topic": topic, "key": key, "sum": checksum(topic, key, value)}
         await recorded(host.log, "publish", fields, partial(_published, target, topic, key, value))
-        first_ns, last_ns = params["burst_ns"]
+        first_ns, last_ns = (workload.origin_ns + at_ns for at_ns in params["burst_ns"])
         due_ns += params["burst_gap_ns"] if first_ns <= due_ns < last_ns else params["gap_ns"]
         pause_ns = due_ns - host.now_ns()
         if pause_ns > 0:
@@ -121,7 +121,7 @@ async def _published(target: DashboardServer, topic: str, key: str, value: Any) 
 
 
 class _Workload:
-    """Draws the events. `number` is that of the last one."""
+    """Draws the events. `number` is that of the last one, `origin_ns` when the host's first life began."""
 
     def __init__(self, host: Host) -> None:
         params = host.params
@@ -132,6 +132,7 @@ class _Workload:
         self._weights = [1 / (1 + rank) for rank in range(params["keys"])]
         self._critical_every = params["critical_every"]
         self._filler = "x" * params["filler_bytes"]
+        self.origin_ns = host.past[0].time_ns if host.past else host.now_ns()
         self.number = sum(isinstance(one, Invoke) and one.name == "publish" for one in host.past)
 
     def event(self) -> tuple[str, str, Any]:
