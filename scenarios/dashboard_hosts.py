@@ -47,8 +47,8 @@ def dashboard(
 ) -> HostSpec:
     """Return the dashboard's host.
 
-    From `burst_ns[0]` until `burst_ns[1]`, counted from the host's first start, an event comes each `burst_gap_ns`, else
-    each `gap_ns`. Values have `filler_bytes` beside the figures; `options` go to the target. At the times in
+    From `burst_ns[0]` until `burst_ns[1]`, counted from the host's first start, an event comes each `burst_gap_ns`,
+    else each `gap_ns`. Values have `filler_bytes` beside the figures; `options` go to the target. At the times in
     `reopen_ns`, counted alike, the server is closed and opened anew, as for a new version of it.
     """
     params = {
