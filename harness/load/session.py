@@ -7,17 +7,20 @@ import itertools
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gevent.event import AsyncResult
+import gevent
+from gevent.event import AsyncResult, Event
 
 from harness.history.recorder import OperationLog, Sink
 from harness.load.wire import Assignment
 from harness.tape import Stream, Tape
 from harness.world.real.links import PORTS, LinkLog, Outcome
 
-OPERATIONS: int = 1 << 32
+_ASK_S: Final = 0.05
+_CONNECT_S_MAX: Final = 1.0
+OPERATIONS: Final = 1 << 32
 """How many operations a worker can number; the next worker's numbers begin there."""
 
 
@@ -44,6 +47,7 @@ class Session:
         self._tape = Tape(assignment.seed)
         self._numbers = itertools.count()
         self.began_ns = self.now_ns()
+        self._up: Event | None = None
         self.links = LinkLog(self._saw, already=assignment.links_before, later=later)
 
     def begin(self) -> None:
@@ -63,12 +67,36 @@ class Session:
         """Return a name that no other user of this host has: `0.17`, worker and number. Labels draws and records."""
         return f"{self.worker}.{next(self._numbers)}"
 
+    def wait_for(self, to: str) -> None:
+        """Return once somebody listens at that host; `began_ns` is then, the same for all users of the process.
+
+        A load is started before what it loads, so that this is not idle until the load is there. That its users are
+        refused until then is neither the target's failure nor a fault's doing, and goes on no record.
+        """
+        if self._up is None:
+            self._up = Event()
+            while not self._listens(to):
+                gevent.sleep(_ASK_S)
+            self.begin()
+            self._up.set()
+        self._up.wait()
+
+    def _listens(self, to: str) -> bool:
+        try:
+            socket.create_connection(self._address(to), timeout=_CONNECT_S_MAX).close()
+        except OSError:
+            return False
+        return True
+
+    def _address(self, to: str) -> tuple[str, int]:
+        url = urlsplit(self.endpoints[to])
+        return str(url.hostname), url.port or PORTS[url.scheme]
+
     def dial(self, to: str, timeout_s: float) -> socket.socket:
         """Connect to that dependency or host, and note what came of it. Raises `OSError`; closing is the caller's."""
-        url = urlsplit(self.endpoints[to])
         outcome: Outcome = "unreachable"
         try:
-            connection = socket.create_connection((url.hostname, url.port or PORTS[url.scheme]), timeout=timeout_s)
+            connection = socket.create_connection(self._address(to), timeout=timeout_s)
             outcome = "connected"
         except ConnectionRefusedError:
             outcome = "refused"

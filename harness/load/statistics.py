@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from locust.stats import RequestStats, StatsEntry
+from locust.stats import RequestStats, StatsEntry, StatsError
 
 from harness.world.real.secrets_mask import masked
 
@@ -23,7 +23,7 @@ def requests(stats: RequestStats) -> Iterator[dict[str, Any]]:
 def failures(stats: RequestStats) -> Iterator[dict[str, Any]]:
     """Yield the fields of `load_failures`, the most frequent first."""
     for error in sorted(stats.errors.values(), key=lambda one: -one.occurrences)[:_KINDS_MAX]:
-        text = masked(" ".join(str(error.error).split()))[:_ERROR_MAX]
+        text = masked(" ".join(StatsError.parse_error(error.error).split()))[:_ERROR_MAX]
         yield {"method": error.method, "name": error.name, "error": text, "count": error.occurrences}
 
 

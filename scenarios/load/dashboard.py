@@ -51,9 +51,16 @@ class Watcher(LoadUser):
         self._leave_every_ns = int(params["leave_every_ns"])
         self._leaves = int(self.name.rpartition(".")[2]) % 3 == 1 and self._leave_every_ns > 0
         self._leave_ns = self._next_leave()
-        storms = params["storms_ns"] if self.session.incarnation == 1 else []
-        self._storms = [self.session.began_ns + at_ns for at_ns in storms]
-        self._from_ns = self.session.began_ns + int(params["from_ns"])
+        self._storms: list[int] = []
+        self._from_ns = 0
+
+    def on_start(self) -> None:
+        """Begin when there is a dashboard; those who come back after a kill have begun before."""
+        session = self.session
+        if session.incarnation == 1:
+            session.wait_for(DASHBOARD)
+            self._storms = [session.began_ns + at_ns for at_ns in session.params["storms_ns"]]
+        self._from_ns = session.began_ns + int(session.params["from_ns"])
 
     @task
     def watch(self) -> None:
@@ -100,7 +107,12 @@ class Watcher(LoadUser):
             operation.fail(why)
             self._request("connect", began_ns, why)
             return None
-        self._request("connect", began_ns, None if connection.open else str(connection.end))
+        if not connection.open:
+            why = str(connection.end)
+            operation.fail(why)
+            self._request("connect", began_ns, why)
+            return None
+        self._request("connect", began_ns, None)
         kind = "hello" if asked["last_seq"] is None else "resume"
         hello_ns = self._heard_ns = self._pinged_ns = self.session.now_ns()
         connection.send(hello)
@@ -113,8 +125,7 @@ class Watcher(LoadUser):
             return connection
         why = "no answer" if connection.end is None else str(connection.end)
         operation.fail(why)
-        if connection.open or connection.end is not None:
-            self._request(kind, hello_ns, why)
+        self._request(kind, hello_ns, why)
         connection.close()
         return None
 

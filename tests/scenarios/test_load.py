@@ -132,6 +132,19 @@ def test_nobody_there_is_an_error_and_on_record():
     assert outcomes(sink) == ["refused"]
 
 
+def test_a_load_waits_for_what_it_loads_without_a_word():
+    """What users begin with counts from then."""
+    sink = Sink()
+    with served(talk) as url:
+        waiting = session(url, sink)
+        before_ns = waiting.began_ns
+        waiting.wait_for("dashboard")
+        waiting.wait_for("dashboard")
+
+    assert waiting.began_ns > before_ns
+    assert sink == []
+
+
 def test_operations_of_workers_have_numbers_of_their_own():
     """Two workers record in one host's name."""
     sink = Sink()
