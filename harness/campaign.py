@@ -9,107 +9,40 @@ longer than it may, is an ERROR of its own; the others go on. Such a run is told
 failure of the target, and no rate counts it as either.
 """
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeAlias
+from dataclasses import replace
+from typing import Final
 
 from harness import interrupts
+from harness.jobs import Done, Ended, Hunt, Job, Limits, Progress, Result, Single, Twice
+from harness.ledger import Ledger
 from harness.runner import Order, run
-from harness.scenario import FlawedVariant
 from harness.verdict import CRASHED, INTERRUPTED, TIMED_OUT, FlawedResult, Outcome, RunResult, Verdict
 from harness.worker_process import Broken, Interrupted, Overdue, one_line
 from harness.workers import Lane, spread
+
+__all__ = ["Done", "Hunt", "Job", "Limits", "Progress", "Result", "Single", "Twice", "conduct", "perform"]
 
 _REAL_GRACE_S: Final = 15.0
 """How long an interrupted real run has to heal its faults and stop its processes; their own bounds are below that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hunt:
-    """Run a flawed variant over successive seeds until one of its invariants catches it, at most `seeds` of them."""
+def conduct(
+    jobs: Sequence[Job],
+    limits: Limits,
+    progress: Progress,
+    *,
+    order: Callable[[Sequence[Job]], Sequence[Job]] | None = None,
+) -> Done:
+    """Do every job within the limits, in `order` or else in that of the list, in which results come back anyway.
 
-    order: Order
-    variant: FlawedVariant
-    seeds: int
-
-    def __str__(self) -> str:
-        return f"{self.order.scenario.name} [{self.order.world}] {self.variant.label}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Single:
-    """One run. `keep_history` is False where a campaign would fill the disk; what does not pass is kept anyway."""
-
-    order: Order
-    keep_history: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.order.scenario.name} [{self.order.world}] seed {self.order.seed}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Twice:
-    """Run the same seed twice and compare: same history, same trace, or the world is not deterministic."""
-
-    order: Order
-
-    def __str__(self) -> str:
-        return f"{self.order.scenario.name} [{self.order.world}] seed {self.order.seed}, twice"
-
-
-Job: TypeAlias = Single | Hunt | Twice
-Result: TypeAlias = RunResult | FlawedResult
-Ended: TypeAlias = Result | Broken | Interrupted | Overdue
-"""What comes of a job: its result, or why there is none."""
-
-
-class Progress(Protocol):
-    """Is told what happens, as it happens."""
-
-    def began(self, job: Job) -> None:
-        """A job was started."""
-
-    def ended(self, job: Job, result: Result) -> None:
-        """A job came to a result."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How far a campaign may go: worker processes, wall seconds for starting work, stop at the first failure or not.
-
-    `jobs` sim runs are made at once, and beside them `real_jobs` real ones; with one job, no run has another beside it.
-    `run_timeout_s` is how long a run may take by the wall's clock; a job that makes several has several times as long.
+    An interrupt ends it with what there is so far.
     """
-
-    jobs: int = 1
-    real_jobs: int = 1
-    budget_s: float | None = None
-    fail_fast: bool = False
-    run_timeout_s: float | None = None
-
-    def of(self, job: Job) -> float | None:
-        """Return how long that job may take, if there is a limit."""
-        runs = job.seeds if isinstance(job, Hunt) else 2 if isinstance(job, Twice) else 1
-        return None if self.run_timeout_s is None else self.run_timeout_s * runs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What a campaign came to. `skipped` names the jobs that were never started, and why."""
-
-    runs: tuple[RunResult, ...]
-    flawed: tuple[FlawedResult, ...]
-    skipped: tuple[str, ...]
-    interrupted: bool
-
-
-def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
-    """Do every job, in order of its list, within the limits. An interrupt ends it with what there is so far."""
-    ledger = _Ledger(limits)
+    ledger = Ledger(limits)
+    ordered = jobs if order is None else order(jobs)
     try:
-        with closing(_outcomes(jobs, limits, ledger, progress)) as outcomes:
+        with closing(_outcomes(ordered, limits, ledger, progress)) as outcomes:
             for job, outcome in outcomes:
                 if isinstance(outcome, Interrupted):
                     ledger.interrupted = True
@@ -126,7 +59,7 @@ def conduct(jobs: Sequence[Job], limits: Limits, progress: Progress) -> Done:
 
 
 def _outcomes(
-    jobs: Sequence[Job], limits: Limits, ledger: "_Ledger", progress: Progress
+    jobs: Sequence[Job], limits: Limits, ledger: Ledger, progress: Progress
 ) -> Generator[tuple[Job, Ended], None, None]:
     """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
     sim = [job for job in jobs if job.order.world == "sim"]
@@ -177,7 +110,7 @@ def _twice(order: Order) -> RunResult:
 def _hunt(hunt: Hunt) -> FlawedResult:
     last: RunResult | None = None
     tried = 0
-    for seed in range(hunt.order.seed, hunt.order.seed + hunt.seeds):
+    for seed in hunt.tries:
         tried += 1
         last = run(replace(hunt.order, seed=seed), keep_history=False)
         if INTERRUPTED in last.doubts:
@@ -200,45 +133,11 @@ def _flawed(hunt: Hunt, seeds: int, *, caught: bool, by: tuple[str, ...], exampl
         by=by,
         seeds=seeds,
         example=example,
+        seed=example.seed if caught and example is not None else None,
     )
 
 
-class _Ledger:
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._began = time.monotonic()
-        self._results: dict[int, Result] = {}
-        self._stop = ""
-        self.interrupted = False
-
-    def may_start(self) -> bool:
-        """Is there still time and reason to start another job?"""
-        budget = self._limits.budget_s
-        if not self._stop and budget is not None and time.monotonic() - self._began > budget:
-            self._stop = f"time budget of {budget:g} s spent"
-        return not self._stop and not self.interrupted and not interrupts.asked()
-
-    def note(self, job: Job, result: Result) -> None:
-        """Keep a result."""
-        self._results[id(job)] = result
-        if isinstance(result, RunResult):
-            self.interrupted |= INTERRUPTED in result.doubts
-            if self._limits.fail_fast and result.verdict is not Verdict.PASS:
-                self._stop = f"stopped at the first run that did not pass ({job})"
-
-    def done(self, jobs: Sequence[Job]) -> Done:
-        """Return everything, in the order in which the jobs were listed."""
-        results = [self._results[id(job)] for job in jobs if id(job) in self._results]
-        why = "interrupted" if self.interrupted else self._stop
-        return Done(
-            runs=tuple(result for result in results if isinstance(result, RunResult)),
-            flawed=tuple(result for result in results if isinstance(result, FlawedResult)),
-            skipped=tuple(f"{job}: {why}" for job in jobs if id(job) not in self._results),
-            interrupted=self.interrupted,
-        )
-
-
-def _here(jobs: Sequence[Job], ledger: _Ledger, progress: Progress) -> Generator[tuple[Job, Ended], None, None]:
+def _here(jobs: Sequence[Job], ledger: Ledger, progress: Progress) -> Generator[tuple[Job, Ended], None, None]:
     for job in jobs:
         if not ledger.may_start():
             return

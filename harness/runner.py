@@ -188,7 +188,7 @@ def _result(
         errors=judgement.errors,
         doubts=judgement.doubts,
         left_out=_left_out(history.header, scenario),
-        config=declaration_hash(scenario, order.profile, order.world, order.options),
+        config=declaration_hash(scenario, order.profile, order.world, order.options.told),
     )
 
 

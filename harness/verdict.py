@@ -165,6 +165,33 @@ class FlawedResult:
     by: tuple[str, ...]
     seeds: int
     example: RunResult | None = None
+    seed: int | None = None
+    """The seed that caught it; the hunt may have begun there, as it caught it before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchReadiness:
+    """One patch of one priority: is it ready, and if not, why. `is_required`: the gate is shut unless it is ready.
+
+    `invariants` held of `invariants_total`, over `worlds` and `runs`; `caught` of `variants`.
+    """
+
+    patch: int
+    priority: str
+    is_required: bool
+    worlds: tuple[str, ...]
+    runs: int
+    passed: int
+    invariants: int
+    invariants_total: int
+    variants: int
+    caught: int
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_ready(self) -> bool:
+        """Is there nothing against it?"""
+        return not self.reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,5 +206,8 @@ class Session:
     runs: tuple[RunResult, ...] = ()
     flawed: tuple[FlawedResult, ...] = ()
     skipped: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()
+    """What there was no time for and nobody requires: it is said, and keeps nothing from passing."""
+    readiness: tuple[PatchReadiness, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     comparison: Comparison | None = None

@@ -5,7 +5,7 @@ import logging
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -45,6 +45,13 @@ class Options:
     def redis_url(self) -> str | None:
         """The URL, if that is what was chosen."""
         return self.redis if self.redis is not None and "://" in self.redis else None
+
+    @property
+    def told(self) -> "Options":
+        """These choices without any secret."""
+        from harness.world.real.secrets_mask import masked
+
+        return self if self.redis is None else replace(self, redis=masked(self.redis))
 
     @property
     def shared(self) -> bool:

@@ -5,7 +5,6 @@ null: so are infinities and NaN, which JSON does not have. The text is ASCII (ev
 that it is safe to print to a terminal and survives any encoding.
 """
 
-import dataclasses
 import json
 from typing import Final
 
@@ -14,7 +13,8 @@ import msgspec
 from harness.verdict import FlawedResult, InvariantResult, RunResult
 from reports.json_comparison import ComparisonJson, finite
 from reports.json_comparison import document as comparison_document
-from reports.model import Report, ScenarioReport
+from reports.json_summary import CampaignJson, ReadinessJson, campaign, readiness
+from reports.model import Report
 
 FILE_NAME: Final = "report.json"
 
@@ -110,40 +110,7 @@ class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
     seeds: int
     world: str
     expected: list[str]
-
-
-class SpreadJson(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure over the seeds that have it; null percentiles need more seeds."""
-
-    name: str
-    samples: int
-    least: float
-    median: float
-    p90: float | None
-    p99: float | None
-    greatest: float
-
-
-class CampaignJson(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs of one scenario in one world, counted; `pass_rate` is that of `passed + failed`."""
-
-    scenario: str
-    world: str
-    profile: str
-    target: dict[str, str]
-    runs: int
-    passed: int
-    failed: int
-    inconclusive: int
-    errors: int
-    crashed: int
-    timed_out: int
-    pass_rate: float | None
-    pass_rate_low: float
-    pass_rate_high: float
-    lowest_failing_seed: int | None
-    replay: str | None
-    figures: list[SpreadJson]
+    seed: int | None
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +127,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     campaigns: list[CampaignJson]
     environment: dict[str, str]
     comparison: ComparisonJson | None
+    readiness: list[ReadinessJson]
+    omitted: list[str]
 
 
 def render(report: Report) -> str:
@@ -179,32 +148,11 @@ def document(report: Report) -> Document:
         runs=[_run(run) for run in session.runs],
         flawed=[_flawed(flawed) for flawed in session.flawed],
         skipped=list(session.skipped),
-        campaigns=[_campaign(scenario) for scenario in report.scenarios],
+        campaigns=[campaign(scenario) for scenario in report.scenarios],
         environment={name: str(value) for name, value in session.environment.items()},
         comparison=None if session.comparison is None else comparison_document(session.comparison),
-    )
-
-
-def _campaign(scenario: ScenarioReport) -> CampaignJson:
-    tally = scenario.tally
-    return CampaignJson(
-        scenario=scenario.scenario,
-        world=scenario.world,
-        profile=scenario.profile,
-        target=dict(scenario.drawn.target),
-        runs=tally.runs,
-        passed=tally.passed,
-        failed=tally.failed,
-        inconclusive=tally.inconclusive,
-        errors=tally.errors,
-        crashed=tally.crashed,
-        timed_out=tally.timed_out,
-        pass_rate=tally.rate,
-        pass_rate_low=tally.low,
-        pass_rate_high=tally.high,
-        lowest_failing_seed=tally.lowest_failing,
-        replay=tally.replay or None,
-        figures=[SpreadJson(**dataclasses.asdict(spread)) for spread in tally.spreads],
+        readiness=[readiness(one) for one in session.readiness],
+        omitted=list(session.omitted),
     )
 
 
@@ -281,4 +229,5 @@ def _flawed(flawed: FlawedResult) -> FlawedJson:
         seeds=flawed.seeds,
         world=flawed.world,
         expected=list(flawed.expected),
+        seed=flawed.seed,
     )

@@ -13,6 +13,7 @@ from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
+from reports.readiness import readiness_rows
 from reports.tallies import CHOSEN_MAX, chosen_spreads, sentence_of, spread_text
 from reports.text import duration, figure, plural, visible
 
@@ -39,6 +40,7 @@ def render(report: Report) -> str:
     """Return the Markdown text."""
     parts = [
         *_head(report),
+        *_readiness(report),
         *_matrix(report),
         *_campaigns(report),
         *_findings(report),
@@ -102,6 +104,21 @@ def _cell(cell: Cell | None) -> str:
         return "not checked"
     share = f" {cell.count:,} of {cell.runs:,}" if cell.runs > 1 else ""
     return _SYMBOLS[cell.outcome] + share
+
+
+def _readiness(report: Report) -> Iterable[str]:
+    rows = readiness_rows(report.session)
+    if not rows:
+        return
+    yield "### Readiness"
+    yield ""
+    yield "| patch | | worlds | runs passed | invariants held | variants caught | why not |"
+    yield f"|{' --- |' * 7}"
+    for row in rows:
+        word = f"{'✓' if row.is_ready else '✕'} {row.word}"
+        cells = (row.patch, word, row.worlds, row.runs, row.invariants, row.variants, "; ".join(row.reasons))
+        yield f"| {' | '.join(_safe(cell, 600) for cell in cells)} |"
+    yield ""
 
 
 def _campaigns(report: Report) -> Iterable[str]:

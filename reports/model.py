@@ -19,6 +19,8 @@ from reports.excerpt import Excerpt, excerpt
 from reports.findings import FindingReport, findings_of
 from reports.limits import limits_of
 from reports.matrix import MatrixBlock, matrix_of, place_of
+from reports.not_covered import not_covered_of
+from reports.readiness import not_required
 from reports.recovery import Recovery, recoveries
 from reports.series import charts_of
 from reports.text import plural
@@ -131,7 +133,7 @@ def build(session: Session, histories: Histories) -> Report:
             for anchor, runs in groups.items()
         ),
         flawed=session.flawed,
-        not_covered=_not_covered(session),
+        not_covered=not_covered_of(session),
     )
 
 
@@ -222,6 +224,7 @@ def _headline(session: Session, *, is_gate: bool, findings: tuple[FindingReport,
         sentence = f"Every invariant held in {plural(len(session.runs), 'run')}."
     if missed:
         sentence += f" {plural(missed, 'flawed variant')} went unnoticed."
+    sentence += not_required(session)
     if session.exit_code == EXIT_INTERRUPTED:
         sentence = "Interrupted before it was done. " + sentence
     return Headline(
@@ -273,26 +276,3 @@ def _identity(session: Session) -> Identity:
 def _total(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
-
-
-_WORLD_TEXTS = {
-    "sim": "Simulated (sim world): time, network, disk latency, process death and the server side of each dependency. "
-    "The target and its client libraries ran unmodified.",
-    "real": "Real (real world): processes, sockets, signals, clocks and the servers of the dependencies, all on one "
-    "machine. Real distances, kernels under memory pressure and hardware faults were not exercised.",
-}
-_WORLD_MISSING = {
-    "sim": "Not run: the sim world. No run of this session can be repeated bit for bit.",
-    "real": "Not run: the real world. Real processes, kernel sockets and real servers were not exercised.",
-}
-
-
-def _not_covered(session: Session) -> tuple[str, ...]:
-    worlds = {run.world for run in session.runs}
-    texts = [_WORLD_TEXTS[world] for world in _WORLD_TEXTS if world in worlds]
-    texts += [_WORLD_MISSING[world] for world in _WORLD_MISSING if world not in worlds]
-    if left_out := dict.fromkeys(name for run in session.runs for name in run.left_out):
-        texts.append(f"Left out, as the servers that were given do not allow it: {', '.join(left_out)}.")
-    if session.runs and not session.flawed:
-        texts.append("Not run: flawed variants. This session does not show that its invariants can fail.")
-    return tuple(texts)

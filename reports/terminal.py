@@ -22,6 +22,7 @@ from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport, chosen
 from reports.matrix import Cell, MatrixBlock
 from reports.model import Report
+from reports.readiness import readiness_rows
 from reports.tallies import CHOSEN_MAX, chosen_spreads, sentence_of, spread_text
 from reports.text import duration, plural, visible
 
@@ -101,6 +102,7 @@ class _Printer:
         if report.session.comparison is not None:
             self.comparison(report.session.comparison)
         self._flawed(report)
+        self._readiness(report)
         self._facts(report)
         self._last(report, report_path)
 
@@ -243,6 +245,29 @@ class _Printer:
             )
         self._blank()
 
+    def _readiness(self, report: Report) -> None:
+        rows = readiness_rows(report.session)
+        if not rows:
+            return
+        heads = ["patch", "worlds", "runs", "invariants", "variants"]
+        self._table(
+            heads,
+            [
+                [
+                    Text.assemble(
+                        f"{row.patch} ",
+                        (row.word, "" if self._plain else "green" if row.is_ready else "bold red"),
+                    ),
+                    *(Text(cell) for cell in (row.worlds, row.runs, row.invariants, row.variants)),
+                ]
+                for row in rows
+            ],
+        )
+        for row in rows:
+            for reason in row.reasons:
+                self._line((f"patch {row.patch}", "bold"), f": {reason}", indent=2, hang=2)
+        self._blank()
+
     def _facts(self, report: Report) -> None:
         identity = report.identity
         targets = ", ".join(f"{port}={target}" for port, target in identity.targets) or "none"
@@ -253,6 +278,8 @@ class _Printer:
         )
         for skipped in report.session.skipped:
             self._line(f"skipped: {skipped}")
+        for omitted in report.session.omitted:
+            self._line(f"not done, not required: {omitted}")
         counts = ", ".join(f"{count:,} {what}" for what, count in report.headline.counts if count)
         if counts:
             self._line(counts)

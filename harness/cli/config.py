@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import UsageError, unknown_name
+from harness.policy import KEYS, GatePolicy, parse_policy
 from harness.registry import DEFAULT_PACKAGES
 
 DEFAULT_OUT: Final = "reports/out"
 _KEYS: Final = ("scenarios", "targets", "out", "gate")
-_GATE_NUMBERS: Final = ("sim_seeds", "real_seeds", "hunt_seeds", "real_jobs")
-_GATE_KEYS: Final = ("scenarios", *_GATE_NUMBERS, "worlds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,9 @@ class Config:
     scenarios: tuple[str, ...] = DEFAULT_PACKAGES
     targets: Mapping[str, str] = field(default_factory=dict)
     out: Path = Path(DEFAULT_OUT)
-    gate: Mapping[str, Any] = field(default_factory=dict)
+    gate: GatePolicy = field(default_factory=GatePolicy)
+    where: str = field(default="tool.harness.gate", compare=False)
+    """How to name the gate's table in an error."""
 
 
 def load_config(start: Path) -> Config:
@@ -48,7 +49,8 @@ def _read(path: Path) -> Config:
     tools = document.get("tool", {})
     own = tools.get("harness", {}) if isinstance(tools, dict) else {}  # the `tool` of others is not ours to judge
     table = _table(own, f"{path}: [tool.harness]", _KEYS)
-    gate = _table(table.get("gate", {}), f"{path}: [tool.harness.gate]", _GATE_KEYS)
+    where = f"{path}: tool.harness.gate"
+    gate = parse_policy(_table(table.get("gate", {}), f"{path}: [tool.harness.gate]", KEYS), where)
     scenarios = _strings(table.get("scenarios", list(DEFAULT_PACKAGES)), f"{path}: tool.harness.scenarios")
     targets = table.get("targets", {})
     if not isinstance(targets, dict) or not all(isinstance(one, str) for one in targets.values()):
@@ -56,13 +58,7 @@ def _read(path: Path) -> Config:
     out = table.get("out", DEFAULT_OUT)
     if not isinstance(out, str) or not out:
         raise UsageError(f"{path}: tool.harness.out is not the name of a folder")
-    for key in _GATE_NUMBERS:
-        if key in gate and (not isinstance(gate[key], int) or isinstance(gate[key], bool) or gate[key] < 1):
-            raise UsageError(f"{path}: tool.harness.gate.{key} is not a positive whole number")
-    for key in ("scenarios", "worlds"):
-        if key in gate and not _strings(gate[key], f"{path}: tool.harness.gate.{key}"):
-            raise UsageError(f"{path}: tool.harness.gate.{key} is empty, so the gate would judge nothing")
-    return Config(scenarios=scenarios, targets=targets, out=Path(out), gate=gate)
+    return Config(scenarios=scenarios, targets=targets, out=Path(out), gate=gate, where=where)
 
 
 def _table(value: object, where: str, known: tuple[str, ...]) -> dict[str, Any]:

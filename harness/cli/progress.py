@@ -93,12 +93,16 @@ class _Table:
 
 
 class _Lines(Progress):
-    """One line per finished group; with `verbose`, one per job as well."""
+    """One line per finished group; with `verbose`, one per job as well.
 
-    def __init__(self, console: Console, jobs: Iterable[Job], *, verbose: bool) -> None:
+    `interleaved`: groups are done side by side and end late, so there is a line for the first result of each as well.
+    """
+
+    def __init__(self, console: Console, jobs: Iterable[Job], *, verbose: bool, interleaved: bool = False) -> None:
         self._console = console
         self._table = _Table(jobs)
         self._verbose = verbose
+        self._interleaved = interleaved
 
     def began(self, job: Job) -> None:
         self._table.began(job)
@@ -107,8 +111,14 @@ class _Lines(Progress):
         row = self._table.ended(job, result)
         if self._verbose:
             self._say(f"{job}: {result.verdict if isinstance(result, RunResult) else _caught([result])}")
+        elif self._interleaved and len(row.verdicts) == 1 and row.total > 1:
+            self._say(f"{_group(job)}, first of {row.total} runs: {row.text()} ({row.took:.1f} s)")
         if row.finished and (row.total > 1 or not self._verbose):
-            runs = f"{row.total} run{'s' if row.total > 1 else ''}" if row.verdicts else f"{row.total} variants"
+            runs = (
+                f"{row.total} run{'s' if row.total > 1 else ''}"
+                if row.verdicts
+                else f"{row.total} variant{'s' if row.total > 1 else ''}"
+            )
             self._say(f"{_group(job)}, {runs}: {row.text()} ({row.took:.1f} s)")
 
     def _say(self, text: str) -> None:
@@ -152,12 +162,14 @@ class _Silent(Progress):
 
 
 @contextmanager
-def showing(console: Console, jobs: Sequence[Job], *, quiet: bool, plain: bool, verbose: bool) -> Iterator[Progress]:
-    """Show the progress of these jobs until left."""
+def showing(
+    console: Console, jobs: Sequence[Job], *, quiet: bool, plain: bool, verbose: bool, interleaved: bool = False
+) -> Iterator[Progress]:
+    """Show the progress of these jobs until left; `interleaved` if their groups are done side by side."""
     if quiet:
         yield _Silent()
     elif plain or verbose or not console.is_terminal:
-        yield _Lines(console, jobs, verbose=verbose)
+        yield _Lines(console, jobs, verbose=verbose, interleaved=interleaved)
     else:
         progress = _Live(console, jobs)
         with progress.live:

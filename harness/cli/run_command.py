@@ -79,6 +79,8 @@ def command(
     run folder holds the reports and histories.
     """
     from harness.cli.work import baseline_of, do, limits_of, show_of, stable_interpreter
+    from harness.past import Past
+    from harness.schedule import in_order
 
     config = load_config(Path.cwd())
     if seed + seeds > _SEEDS_MAX:
@@ -122,4 +124,6 @@ def command(
 
     if kind == "sim":
         stable_interpreter()
-    return do(jobs, limits_of(rest), show_of(rest, config), baseline=baseline)
+    limits = limits_of(rest)
+    order = in_order(Past()) if limits.budget_s and len(chosen) > 1 else None
+    return do(jobs, limits, show_of(rest, config), baseline=baseline, order=order)

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from harness import interrupts
-from harness.campaign import Job, Limits, conduct
+from harness.campaign import Done, Job, Limits, conduct
 from harness.cli.config import Config
 from harness.cli.folder import RunFolder, make_run_folder, point_latest
 from harness.cli.progress import showing
@@ -20,6 +20,7 @@ from harness.compare import Side
 from harness.gate import session
 from harness.history.history import History
 from harness.history.store import load
+from harness.readiness import Assessment
 from harness.verdict import Session
 
 
@@ -88,8 +89,12 @@ def do(
     *,
     after: Callable[[Session], None] | None = None,
     baseline: Side | None = None,
+    order: Callable[[Sequence[Job]], Sequence[Job]] | None = None,
+    assess: Callable[[Done, Sequence[Job]], Assessment] | None = None,
 ) -> int:
     """Do the jobs, report, tell `after` of the result, and return the exit code.
+
+    `order` puts them in the order in which they are done; `assess` says what they come to where a policy decides that.
 
     Ctrl-C and SIGTERM end the work early: faults healed, children stopped, history kept, reports written.
     """
@@ -102,9 +107,16 @@ def do(
             quiet=show.quiet or show.as_json,
             plain=show.plain,
             verbose=show.verbose,
+            interleaved=order is not None,
         ) as progress:
-            done = conduct(jobs, limits, progress)
-        result = session(done, command=sys.argv[1:], started_utc=folder.started_utc, baseline=baseline)
+            done = conduct(jobs, limits, progress, order=order)
+        result = session(
+            done,
+            command=sys.argv[1:],
+            started_utc=folder.started_utc,
+            baseline=baseline,
+            assessment=None if assess is None else assess(done, jobs),
+        )
         tell(result, show, folder)
     if after is not None:
         after(result)

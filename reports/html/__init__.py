@@ -24,6 +24,7 @@ from reports.findings import FindingReport
 from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
 from reports.html.lanes import lane_diagram
 from reports.model import ExcerptOf, Report, ScenarioReport
+from reports.readiness import readiness_rows
 from reports.tallies import sentence_of
 
 FILE_NAME: Final = "report.html"
@@ -87,6 +88,7 @@ def _page(report: Report, share: float, charts_max: int) -> str:
         elsewhere_max=ELSEWHERE_MAX,
         scenarios=_scenarios(report, charts_max),
         excerpts=list(_excerpts(report, told))[: max(1, int(EXCERPTS_MAX * share))],
+        readiness=readiness_rows(report.session),
         compared="" if comparison is None else headline_of(comparison),
         notes=[] if comparison is None else notes_of(comparison)[:rows],
         cut={name: max(0, len(table) - rows) for name, table in tables.items()},

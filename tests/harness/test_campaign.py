@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness import campaign
+from harness import campaign, ledger
 from harness.campaign import Hunt, Limits, Single, Twice, conduct
 from harness.runner import Order
 from harness.verdict import INTERRUPTED, InvariantResult, Outcome, RunResult, Verdict
@@ -94,7 +94,7 @@ def test_fail_fast_stops_after_the_first_that_did_not_pass(singles, scripted, ve
 def test_a_spent_budget_starts_nothing_new(singles, scripted, monkeypatch):
     """What began within the budget is finished and counts; the rest is named as skipped."""
     clock = iter([0.0, 1.0, 5.0, 10.0, 10.1, 99.0])
-    monkeypatch.setattr(campaign.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: next(clock))
     ran = scripted({})
     done = conduct(singles, Limits(budget_s=10), Log())
 

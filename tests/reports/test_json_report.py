@@ -31,7 +31,7 @@ def test_keys_and_their_order() -> None:
     """Keys stand in the order of the specification, none missing; what was added since comes after them."""
     data = json.loads(json_report.render(reports.build(synthetic.sessions()["fail"], {})))
     specified = ["schema", "verdict", "exit_code", "harness_version", "command", "runs", "flawed", "skipped"]
-    assert list(data) == [*specified, "campaigns", "environment", "comparison"]
+    assert list(data) == [*specified, "campaigns", "environment", "comparison", "readiness", "omitted"]
     run = data["runs"][0]
     assert list(run) == RUN_KEYS
     assert list(run["needs"][0]) == ["text", "met", "observed"]
@@ -47,7 +47,7 @@ def test_keys_and_their_order() -> None:
         "checked",
         "reason",
     ]
-    assert list(data["flawed"][0]) == ["variant", "scenario", "caught", "by", "seeds", "world", "expected"]
+    assert list(data["flawed"][0]) == ["variant", "scenario", "caught", "by", "seeds", "world", "expected", "seed"]
     assert data["schema"] == 1
 
 

@@ -1,6 +1,7 @@
 """The model: what word a session earns, how seeds fold into findings, and that it is the same every time."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -9,8 +10,8 @@ from harness.errors import HistoryError
 from harness.history.events import Ok
 from harness.history.history import History
 from harness.units import SECOND
-from harness.verdict import Outcome, Row, Verdict
-from reports import html, markdown, terminal
+from harness.verdict import Outcome, PatchReadiness, Row, Verdict
+from reports import html, json_report, markdown, terminal
 from tests.reports import synthetic
 
 WORDS = {
@@ -205,3 +206,32 @@ def test_a_larger_size_has_a_row_that_says_so() -> None:
     assert [row.place for block in report.matrix for row in block.rows] == ["sim", "sim, large"]
     for text in (markdown.render(report), terminal.render(report), html.render(report)):
         assert "sim, large" in " ".join(text.replace("&#44;", ",").split())
+
+
+def test_readiness_is_a_table_in_every_format() -> None:
+    """Patch, priority, what was seen, and why not; what is not required is told and keeps nothing shut."""
+    patches = [
+        PatchReadiness(
+            patch=patch, priority=priority, is_required=patch == 1, worlds=("sim", "real"), runs=21, passed=20,
+            invariants=6, invariants_total=7, variants=9, caught=8, reasons=reasons,
+        )
+        for patch, priority, reasons in ((1, "P0", ()), (6, "P2", ("the worlds disagree on ws-load",)))
+    ]  # fmt: skip
+    session = dataclasses.replace(
+        synthetic.session(synthetic.run()),
+        readiness=tuple(patches),
+        omitted=("ws-load [sim]: 3 further seeds of 2 to 4: time budget of 1 s spent",),
+    )
+    report = reports.build(session, {})
+    assert report.headline.sentence.endswith("Not ready, and not required: patch 6 (P2).")
+    for text in (markdown.render(report), terminal.render(report), terminal.render(report, plain=False, color=True),
+                 html.render(report)):  # fmt: skip
+        flat = " ".join(text.split())
+        for part in ("not ready", "20 of 21", "6 of 7", "8 of 9", "the worlds disagree on ws-load", "3 further seeds"):
+            assert part in flat.replace("&#50;", "2").replace("&#54;", "6").replace("&#56;", "8"), part
+    data = json.loads(json_report.render(report))
+    assert [(one["patch"], one["ready"], one["required"]) for one in data["readiness"]] == [
+        (1, True, True),
+        (6, False, False),
+    ]
+    assert data["omitted"] == list(session.omitted)

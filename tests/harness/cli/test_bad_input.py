@@ -14,10 +14,7 @@ HARNESS = Path(sys.executable).with_name("harness")
 ELSEWHERE = ("--locust-expect-workers", "1", "--locust-bind")
 USAGE = [
     (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-    (
-        ["zzzzz"],
-        "unknown command 'zzzzz'; known: list, run, gate, replay, check, ",
-    ),
+    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, "),
     (["--verzion"], "no such option '--verzion'"),
     (["run", "redis-outge"], "unknown scenario 'redis-outge'; did you mean 'redis-outage'?"),
     (["run", "a\x1b[31m\nb"], "unknown scenario 'a\\x1b[31m\\nb'; known: ai-metrics, binance-ban, binance-storm, "),
@@ -227,6 +224,18 @@ CONFIGS = [
     ("gate.sim_seeds = true", "tool.harness.gate.sim_seeds is not a positive whole number"),
     ("gate.worlds = ['moon']", "unknown world 'moon'"),
     ("gate.worlds = []", "tool.harness.gate.worlds is empty"),
+    ("gate.seeds = 3", "tool.harness.gate.seeds is not a table"),
+    ("gate.seeds.redis-outge = 3", "unknown scenario in "),
+    ("gate.seeds.redis-outge = 3 ", "did you mean 'redis-outage'?"),
+    ("gate.seeds.redis-outage = 0", "tool.harness.gate.seeds.redis-outage is not a positive whole number"),
+    ("gate.require = ['P3']", "unknown priority 'P3'"),
+    ("gate.budget_s = 0", "tool.harness.gate.budget_s is not a positive number of seconds"),
+    ("gate.budget_s = nan", "tool.harness.gate.budget_s is not a number"),
+    ("gate.run_timeout_s = '1'", "tool.harness.gate.run_timeout_s is not a number"),
+    ("gate.limits = []", "tool.harness.gate.limits is not a table"),
+    ("gate.limits.redis-outage.recovery = 3", "did you mean something like 'recovery_s'?"),
+    ("gate.limits.redis-outage.size = 3", "'size' is no measure; measures are called like recovery_s, "),
+    ("gate.limits.redis-outage.recovery_s = true", "limits.redis-outage.recovery_s is not a number"),
     ("gate.scenarios = ['redis-outge']", "did you mean 'redis-outage'?"),
 ]
 

@@ -6,6 +6,7 @@ import pytest
 
 from harness.cli.config import Config, load_config
 from harness.errors import UsageError
+from harness.policy import GatePolicy
 
 
 def write(folder: Path, text: str) -> Path:
@@ -17,7 +18,7 @@ def write(folder: Path, text: str) -> Path:
 def test_without_a_file_there_are_defaults(tmp_path):
     """A folder of no project can run what is shipped."""
     assert load_config(tmp_path) == Config()
-    assert Config() == Config(scenarios=("scenarios",), targets={}, out=Path("reports/out"), gate={})
+    assert Config() == Config(scenarios=("scenarios",), targets={}, out=Path("reports/out"), gate=GatePolicy())
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.other]\nout = 7\n", "tool = 7\n"])
@@ -40,19 +41,38 @@ def test_everything_can_be_set(tmp_path):
         hunt_seeds = 3
         real_jobs = 2
         worlds = ["sim"]
+        sim_seeds_min = 2
+        real_hunt_seeds = 1
+        real_variants = []
+        require = ["P1", "P0"]
+        budget_s = 300
+        run_timeout_s = 2.5
+        [tool.harness.gate.seeds]
+        perfect-storm = 3
+        [tool.harness.gate.limits.redis-outage]
+        recovery_s = 3
+        publish_per_s = 40
     """
     assert load_config(write(tmp_path, text)) == Config(
         scenarios=("scenarios", "own.scenarios"),
         targets={"event_bus": "own:make"},
         out=Path("build/chaos"),
-        gate={
-            "scenarios": ["redis-outage"],
-            "sim_seeds": 5,
-            "real_seeds": 1,
-            "hunt_seeds": 3,
-            "real_jobs": 2,
-            "worlds": ["sim"],
-        },
+        gate=GatePolicy(
+            scenarios=("redis-outage",),
+            sim_seeds=5,
+            sim_seeds_min=2,
+            real_seeds=1,
+            hunt_seeds=3,
+            real_hunt_seeds=1,
+            real_variants=(),
+            real_jobs=2,
+            worlds=("sim",),
+            require=("P0", "P1"),
+            budget_s=300.0,
+            run_timeout_s=2.5,
+            seeds={"perfect-storm": 3},
+            limits={"redis-outage": {"recovery_s": 3.0, "publish_per_s": 40.0}},
+        ),
     )
 
 

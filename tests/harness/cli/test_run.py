@@ -3,13 +3,15 @@
 The runner itself is replaced: what is proved here is everything around it.
 """
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from harness import campaign
+from harness import campaign, ledger
 from harness.cli import gate_command, run_command
 from harness.runner import Order
 from harness.verdict import INTERRUPTED, InvariantResult, Outcome, RunResult, Verdict
@@ -273,3 +275,67 @@ def test_a_gate_with_an_uncaught_variant_is_not_ready(harness, ran, project, mon
 
     assert said.code == 7
     assert verdict_line(said).startswith(("INCONCLUSIVE", "NOT READY"))
+
+
+def test_a_budget_goes_to_what_is_required_first_and_what_was_left_is_said(harness, ran, project, monkeypatch):
+    """One seed and each variant are required; of the further seeds there are as many as there is time for."""
+    (project / "pyproject.toml").write_text(
+        "[tool.harness]\ngate = {sim_seeds = 20, sim_seeds_min = 1, budget_s = 9, worlds = ['sim']}\n"
+    )
+    clock = itertools.count()
+    monkeypatch.setattr(ledger, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    said = harness("gate")
+
+    assert said.code == 0
+    assert verdict_line(said).startswith("READY")
+    made = [(one.scenario.name, one.label, one.seed) for one in orders_of(ran)]
+    assert {(name, "event_bus:planned", 1) for name in ("redis-outage", "signal-flood")} <= set(made[:6])
+    assert len(made) == 11  # nine jobs, two of them the same seed twice
+    told = " ".join(said.out.split())
+    assert "not done, not required: redis-outage [sim]: 16 further seeds of 5 to 20: time budget of 9 s spent" in told
+
+
+def test_a_budget_that_is_too_small_for_what_is_required_is_inconclusive(harness, ran, project):
+    """Exit code 7; the patch says what was not done."""
+    said = harness("gate", "--world", "sim", "--time-budget", "0.000001")
+
+    assert said.code == 7
+    assert "not done: redis-outage [sim] seed 1, " in " ".join(said.out.split())
+
+
+def test_a_gate_remembers_what_failed_and_takes_it_first(harness, ran, project):
+    """The next gate with a budget begins with the seed that failed, and hunts at the seed that caught."""
+    ran.script[3] = Verdict.FAIL
+    assert harness("gate", "--world", "sim", "--seeds", "4").code == 1
+    ran.orders.clear()
+    ran.script.clear()
+    assert harness("gate", "--world", "sim", "--seeds", "4", "--time-budget", "60").code == 0
+
+    assert [(one.seed, one.label) for one in orders_of(ran)][:2] == [(3, "reference"), (3, "reference")]
+    assert (project / "reports/out/.gate-past.json").exists()
+
+
+def test_worlds_that_disagree_keep_the_gate_shut(harness, ran, project, monkeypatch):
+    """A failure for real that the sim world does not have is a failure, and the disagreement is said."""
+    passing = ran
+
+    def run(order: Order, *, keep_history: bool = True) -> RunResult:
+        result = passing(order, keep_history=keep_history)
+        bad = order.world == "real" and order.label == "reference"
+        return replace(result, verdict=Verdict.FAIL) if bad else result
+
+    monkeypatch.setattr(campaign, "run", run)
+    said = harness("gate", "--seeds", "1", "-k", "outage")
+
+    assert said.code == 1
+    assert "the worlds disagree on redis-outage: PASS in sim, FAIL in real" in " ".join(said.out.split())
+
+
+def test_a_gate_in_which_nothing_is_required_is_inconclusive(harness, ran, project):
+    """All that is here is P0; where only P1 is required, nothing was judged that matters."""
+    (project / "pyproject.toml").write_text("[tool.harness]\ngate = {require = ['P1'], worlds = ['sim']}\n")
+    ran.script[2] = Verdict.FAIL
+    said = harness("gate", "--seeds", "2", "-k", "outage")
+
+    assert said.code == 7
+    assert "not required" in said.out
