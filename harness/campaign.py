@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from harness import interrupts
+from harness.farm import Farm, hand_out
 from harness.jobs import Done, Ended, Hunt, Job, Limits, Progress, Result, Single, Twice
 from harness.ledger import Ledger
 from harness.runner import Order, run
@@ -34,15 +35,17 @@ def conduct(
     progress: Progress,
     *,
     order: Callable[[Sequence[Job]], Sequence[Job]] | None = None,
+    farm: Farm | None = None,
 ) -> Done:
     """Do every job within the limits, in `order` or else in that of the list, in which results come back anyway.
 
-    An interrupt ends it with what there is so far.
+    With a farm, sim jobs are done there, by an executor of any kind, and real ones here after them. An interrupt ends
+    it with what there is so far.
     """
     ledger = Ledger(limits)
     ordered = jobs if order is None else order(jobs)
     try:
-        with closing(_outcomes(ordered, limits, ledger, progress)) as outcomes:
+        with closing(_everywhere(ordered, limits, ledger, progress, farm)) as outcomes:
             for job, outcome in outcomes:
                 if isinstance(outcome, Interrupted):
                     ledger.interrupted = True
@@ -56,6 +59,16 @@ def conduct(
         ledger.interrupted = True
     ledger.interrupted |= interrupts.asked()
     return ledger.done(jobs)
+
+
+def _everywhere(
+    jobs: Sequence[Job], limits: Limits, ledger: Ledger, progress: Progress, farm: Farm | None
+) -> Generator[tuple[Job, Ended], None, None]:
+    if farm is not None:
+        sim = [job for job in jobs if job.order.world == "sim"]
+        jobs = [job for job in jobs if job.order.world == "real"]
+        yield from hand_out(sim, farm, may_start=ledger.may_start, began=progress.began, limit_s=limits.of)
+    yield from _outcomes(jobs, limits, ledger, progress)
 
 
 def _outcomes(

@@ -79,7 +79,8 @@ class Limits:
     """How far a campaign may go: worker processes, wall seconds for starting work, stop at the first failure or not.
 
     `jobs` sim runs are made at once, and beside them `real_jobs` real ones; with one job, no run has another beside it.
-    `run_timeout_s` is how long a run may take by the wall's clock; a job that makes several has several times as long.
+    `executor` is the URL of what does the sim runs instead of this machine. `run_timeout_s` is how long a run may take
+    by the wall's clock; a job that makes several has several times as long.
     """
 
     jobs: int = 1
@@ -87,6 +88,7 @@ class Limits:
     budget_s: float | None = None
     fail_fast: bool = False
     run_timeout_s: float | None = None
+    executor: str | None = None
 
     def of(self, job: Job) -> float | None:
         """Return how long that job may take, if there is a limit."""

@@ -157,6 +157,12 @@ def limit_options(function: F) -> F:
             help="End a run that takes longer; it counts as lost, neither pass nor fail.",
         ),
         click.option(
+            "--executor",
+            metavar="URL",
+            envvar="HARNESS_EXECUTOR",
+            help="Do sim runs on a Dask cluster: dask://host:port of its scheduler (extra `dask`).",
+        ),
+        click.option(
             "--jobs",
             type=WholeNumber(min=1, max=256),
             metavar="N",

@@ -3,7 +3,8 @@
 import importlib
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from harness.cli.config import Config
 from harness.cli.folder import RunFolder, make_run_folder, point_latest
 from harness.cli.progress import showing
 from harness.compare import Side
+from harness.farm import Farm
 from harness.gate import session
 from harness.history.history import History
 from harness.history.store import load
@@ -63,6 +65,7 @@ def limits_of(flags: Mapping[str, Any], real_jobs: int = 1) -> Limits:
         budget_s=flags["time_budget"],
         fail_fast=flags["fail_fast"],
         run_timeout_s=flags["run_timeout"],
+        executor=flags["executor"],
     )
 
 
@@ -98,9 +101,9 @@ def do(
 
     Ctrl-C and SIGTERM end the work early: faults healed, children stopped, history kept, reports written.
     """
-    folder = make_run_folder(show.out)
-    jobs = make_jobs(folder.path)
-    with interrupts.heeded(signal.SIGINT, signal.SIGTERM):
+    with _farm(limits.executor) as farm, interrupts.heeded(signal.SIGINT, signal.SIGTERM):
+        folder = make_run_folder(show.out)
+        jobs = make_jobs(folder.path)
         with showing(
             show.console(stderr=True),
             jobs,
@@ -109,7 +112,7 @@ def do(
             verbose=show.verbose,
             interleaved=order is not None,
         ) as progress:
-            done = conduct(jobs, limits, progress, order=order)
+            done = conduct(jobs, limits, progress, order=order, farm=farm)
         result = session(
             done,
             command=sys.argv[1:],
@@ -121,6 +124,17 @@ def do(
     if after is not None:
         after(result)
     return result.exit_code
+
+
+@contextmanager
+def _farm(executor: str | None) -> Iterator[Farm | None]:
+    if executor is None:
+        yield None
+        return
+    from harness.cluster import cluster
+
+    with cluster(executor) as farm:
+        yield farm
 
 
 def tell(result: Session, show: Show, folder: RunFolder | None = None) -> None:

@@ -15,6 +15,9 @@ ELSEWHERE = ("--locust-expect-workers", "1", "--locust-bind")
 USAGE = [
     (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
     (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, "),
+    (["run", "redis-outage", "--executor", "tcp://h:1"], "--executor 'tcp://h:1': not of the form dask://host:port"),
+    (["run", "redis-outage", "--run-timeout", "nan"], "--run-timeout nan: not a number of seconds"),
+    (["compare", "nosuch"], "missing argument 'RUN'"),
     (["--verzion"], "no such option '--verzion'"),
     (["run", "redis-outge"], "unknown scenario 'redis-outge'; did you mean 'redis-outage'?"),
     (["run", "a\x1b[31m\nb"], "unknown scenario 'a\\x1b[31m\\nb'; known: ai-metrics, binance-ban, binance-storm, "),
