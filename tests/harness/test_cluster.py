@@ -1,11 +1,12 @@
 """Campaigns on a Dask cluster: two workers as processes on loopback; and every way in which it is not there."""
 
 import importlib
-import os
-import signal
+import json
 import socket
+import subprocess
 import sys
-import warnings
+import time
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -25,25 +26,53 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group("apart"), pytest.mark.fi
 SCENARIO = "binance-ban"
 
 
+@dataclass(frozen=True)
+class Running:
+    """A scheduler and its workers, each a process of its own."""
+
+    address: str
+    workers: list[subprocess.Popen[bytes]]
+
+
 @pytest.fixture(scope="module")
-def running():
-    """A scheduler and two workers, each a process, no dashboard."""
-    distributed = importlib.import_module("distributed")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        local = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50
-        )
-        try:
-            yield local
-        finally:
-            local.close(timeout=3)
-            apart.end_children()
+def running(tmp_path_factory):
+    """A scheduler and two workers on loopback, without dashboards and without nannies that would start others."""
+    folder = tmp_path_factory.mktemp("dask")
+    told = folder / "scheduler.json"
+
+    def start(kind, *words):
+        command = [
+            sys.executable,
+            "-m",
+            f"distributed.cli.dask_{kind}",
+            "--no-dashboard",
+            "--host",
+            "127.0.0.1",
+            *words,
+        ]
+        return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    scheduler = start("scheduler", "--port", "0", "--scheduler-file", str(told))
+    workers = []
+    try:
+        while not (told.exists() and told.read_text()):
+            assert scheduler.poll() is None
+            time.sleep(0.05)
+        place = json.loads(told.read_text())["address"]
+        workers += [start("worker", place, "--no-nanny", "--nthreads", "1", "--death-timeout", "60") for _ in range(2)]
+        with importlib.import_module("distributed").Client(place, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield Running(place.replace("tcp://", "dask://"), workers)
+    finally:
+        for one in (*workers, scheduler):
+            one.kill()
+            one.wait()
+        apart.end_children()
 
 
 @pytest.fixture(scope="module")
 def address(running):
-    return running.scheduler_address.replace("tcp://", "dask://")
+    return running.address
 
 
 def order_of(folder, *wishes, seed=1):
@@ -70,7 +99,7 @@ def test_seeds_on_a_cluster_come_out_as_they_do_here(address, tmp_path):
 
 
 def test_workers_that_are_lost_are_no_pass(address, running, tmp_path, monkeypatch):
-    """Both are killed under a run, with the nannies that would start others: an ERROR, said as what it is."""
+    """Both are killed under a run: an ERROR, said as what it is, for all that is left; nor does another begin."""
     monkeypatch.setattr("harness.cluster._GONE_S", 0.5)
     jobs = [Single(order=order_of(tmp_path, seed=seed)) for seed in (1, 2, 3)]
 
@@ -78,9 +107,8 @@ def test_workers_that_are_lost_are_no_pass(address, running, tmp_path, monkeypat
         def began(self, job):
             super().began(job)
             if job.order.seed == 2:
-                for nanny in running.workers.values():
-                    os.kill(nanny.pid, signal.SIGKILL)
-                    nanny.auto_restart = False
+                for worker in running.workers:
+                    worker.kill()
 
     with cluster(address) as farm:
         done = conduct(jobs, Limits(), Killing(), farm=farm)
