@@ -1,6 +1,6 @@
-"""What the tests of scenarios share: runs of the short profile in the sim world, and the hunt for a variant."""
+"""What the tests of scenarios share: runs of the short profile in the sim world, and faults that do nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -9,9 +9,9 @@ import pytest
 
 from harness.faults.base import WithoutEffect
 from harness.runner import Order, run
-from harness.scenario import FlawedVariant, Scenario
+from harness.scenario import Scenario
 from harness.targets import choose
-from harness.verdict import Outcome, RunResult
+from harness.verdict import RunResult
 
 
 class RunShort(Protocol):
@@ -48,19 +48,3 @@ def without_effect() -> Callable[..., Scenario]:
         return replace(scenario, profiles={"short": replace(profile, schedule=schedule)})
 
     return change
-
-
-@pytest.fixture
-def must_catch(run_short: RunShort) -> Callable[[Scenario, FlawedVariant, Iterable[int]], None]:
-    """Return the check that one of these seeds shows a variant to an invariant that was written for it."""
-
-    def check(scenario: Scenario, variant: FlawedVariant, seeds: Iterable[int]) -> None:
-        caught: set[str] = set()
-        for seed in seeds:
-            result = run_short(scenario, seed=seed, target=variant.label)
-            caught |= {one.id for one in result.invariants if one.verdict is Outcome.VIOLATED}
-            if caught & set(variant.caught_by):
-                return
-        pytest.fail(f"{variant.label} was caught by {sorted(caught) or 'nothing'}, not by {variant.caught_by}")
-
-    return check
