@@ -62,6 +62,7 @@ async def _act(world: World, scenario: Scenario, profile: Profile, plan: tuple[P
     async with asyncio.TaskGroup() as group:
         for planned in plan:
             group.create_task(_hold(stage, planned, origin_ns), name=f"fault {planned.number}")
+    await world.sleep_until(origin_ns + profile.span_ns)
     await world.sleep_until(world.now_ns() + profile.settle_ns)
     for host in profile.hosts:
         await world.stop_host(host.name, timeout_ns=STOP_TIMEOUT_NS)

@@ -3,10 +3,11 @@
 import fnmatch
 import pkgutil
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from harness.errors import NothingSelectedError, UsageError, unknown_name
-from harness.importing import import_named
+from harness.importing import import_file, import_named
 from harness.scenario import Scenario
 
 DEFAULT_PACKAGES = ("scenarios",)
@@ -45,6 +46,15 @@ def select(scenarios: dict[str, Scenario], names: Sequence[str], keyword: str | 
     if not chosen:
         raise NothingSelectedError(f"no scenario matches -k {keyword!r}; `harness list` shows what there is")
     return chosen
+
+
+def scenario_in(path: Path) -> Scenario:
+    """Return the scenario that a Python file declares. Raises `UsageError` if there is none, or it cannot be run."""
+    module = import_file(path, "scenario file")
+    scenario = getattr(module, "SCENARIO", None)
+    if not isinstance(scenario, Scenario):
+        raise UsageError(f"{path}: has no SCENARIO that is a Scenario")
+    return scenario
 
 
 def _modules(package: str) -> list[str]:

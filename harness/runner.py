@@ -7,15 +7,19 @@ recorded until then is stored and judged: a run that breaks comes out ERROR, nev
 import shlex
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness import __version__
+from harness.code_hash import code_hashes
 from harness.declaration import declaration_hash
 from harness.director import Alarm
 from harness.errors import HarnessError, HistoryError
+from harness.experiment import Experiment
+from harness.explore.applied import applied
 from harness.history.events import SCHEMA, Event, HostChanged, RunEnded, RunStarted
 from harness.history.history import History
 from harness.history.store import Store, load, partial_path
@@ -57,7 +61,9 @@ class Order:
 
     @property
     def replay(self) -> str:
-        """The command that makes this run again."""
+        """The command that makes this run again. An experiment is in its history; no command line could hold it."""
+        if self.scenario.pinned is not None:
+            return shlex.join(["harness", "replay", _shown(self.history_path)])
         words = ["harness", "run", self.scenario.name, "--world", self.world, "--profile", self.profile]
         words += ["--seed", str(self.seed)]
         for port, factory in self.targets.items():
@@ -83,11 +89,33 @@ def _load_choices(crew: Crew) -> list[str]:
     return words + ([] if crew.master is None else ["--locust-master", f"{crew.master[0]}:{crew.master[1]}"])
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A run that was made: what it came to, what it recorded, and the choices that it drew."""
+
+    result: RunResult
+    history: History
+    tape: Tape
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def run(order: Order, *, keep_history: bool = True) -> RunResult:
     """Make the run and judge it. Never raises for what happens inside; Ctrl-C becomes a result that says so."""
+    return make(order, keep=lambda verdict: keep_history or verdict is not Verdict.PASS).result
+
+
+def make(order: Order, *, keep: Callable[[Verdict], bool]) -> Made:
+    """Make the run as `run` does; its history is stored if `keep` says so of the verdict.
+
+    If the scenario is one pinned experiment, the seed is the experiment's.
+    """
     began = time.perf_counter()
+    order = _pinned(order)
     profile = order.scenario.profile(order.profile)
-    tape = Tape(order.seed)
+    tape = _tape(order)
     planned = plan(profile, tape, order.options.left_out(order.world))
     order.history_path.parent.mkdir(parents=True, exist_ok=True)
     sink = _RunSink(order, [one.as_fields() for one in planned])
@@ -117,14 +145,14 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
         sink.record(RunEnded(last_ns, "harness", 1, digest, len(sink.events)))
     history = History.of(sink.events)
     judgement = judge(history, order.scenario, trouble=tuple(trouble))
-    kept = keep_history or judgement.verdict is not Verdict.PASS
+    kept = keep(judgement.verdict)
     if kept:
         sink.save()
     else:
         sink.discard()
     if interrupted:
         judgement = replace(judgement, doubts=(INTERRUPTED, *judgement.doubts))
-    return _result(
+    result = _result(
         order,
         history,
         judgement,
@@ -133,15 +161,29 @@ def run(order: Order, *, keep_history: bool = True) -> RunResult:
         wall_s=round(time.perf_counter() - began, 3),
         path=order.history_path if kept else None,
     )
+    return Made(result, history, tape)
+
+
+def _pinned(order: Order) -> Order:
+    pinned = order.scenario.pinned
+    return order if pinned is None else replace(order, seed=pinned.experiment.seed)
+
+
+def _tape(order: Order) -> Tape:
+    pinned = order.scenario.pinned
+    if pinned is None:
+        return Tape(order.seed)
+    return Tape(order.seed, pinned.experiment.edits_by_label(), calm=pinned.experiment.calm)
 
 
 def check(path: Path, scenarios: Mapping[str, Scenario]) -> RunResult:
     """Judge a stored history again. Raises `HistoryError` when it cannot be read or is of no known scenario."""
     history = load(path)
     header = history.header
-    scenario = scenarios.get(header.scenario)
+    scenario = scenario_of(header, scenarios)
     if scenario is None or header.profile not in scenario.profiles:
-        raise HistoryError(f"{path}: made by scenario {header.scenario!r} ({header.profile}), which is not known here")
+        name = header.base or header.scenario
+        raise HistoryError(f"{path}: made by scenario {name!r} ({header.profile}), which is not known here")
     order = Order(
         scenario=scenario,
         profile=header.profile,
@@ -153,6 +195,17 @@ def check(path: Path, scenarios: Mapping[str, Scenario]) -> RunResult:
     last = history.events[-1]
     digest = last.trace_digest if isinstance(last, RunEnded) else None
     return _result(order, history, judge(history, scenario), digest=digest, simulated_s=None, wall_s=None, path=path)
+
+
+def scenario_of(header: RunStarted, scenarios: Mapping[str, Scenario]) -> Scenario | None:
+    """Return the scenario that a history was made by, its experiment included; None if it is not known here.
+
+    Raises `UsageError` if the experiment does not fit the scenario as it is now.
+    """
+    if not header.experiment:
+        return scenarios.get(header.scenario)
+    base = scenarios.get(header.base)
+    return None if base is None else applied(base, Experiment.of_fields(header.experiment), name=header.scenario)
 
 
 def _result(
@@ -206,6 +259,15 @@ def _metrics(history: History, judgement: Judgement) -> dict[str, float | int | 
         return {}
 
 
+def _origin(order: Order) -> dict[str, Any]:
+    """Return what the first line says of where the run comes from: code, and experiment if it was one."""
+    programs = [host.program.__module__ for host in order.scenario.profile(order.profile).hosts]
+    origin: dict[str, Any] = {"code": code_hashes([*order.targets.values(), *programs])}
+    if (pinned := order.scenario.pinned) is not None:
+        origin |= {"base": pinned.base, "experiment": pinned.experiment.as_fields()}
+    return origin
+
+
 class _RunSink:
     """Holds a run's events, and in the real world also streams them to disk, so that they survive the harness."""
 
@@ -225,6 +287,7 @@ class _RunSink:
             dict(order.targets),
             planned,
             list(order.options.left_out(order.world)),
+            **_origin(order),
         )
         self.events: list[Event] = [header]
         self.alarm = Alarm()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from harness.errors import UsageError, unknown_name
+from harness.experiment import Exploring, Pinned
 from harness.faults.base import Fault
 from harness.invariants.base import Invariant
 from harness.invariants.needs import Need
@@ -136,11 +137,17 @@ class Profile:
     settle_ns: int
     needs: tuple[Need, ...]
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    span_ns: int = 0
+    """For so long at least the workload goes on before it settles, even if the schedule is over sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A named scenario. `ports` gives the factory of the reference behind each port it uses."""
+    """A named scenario. `ports` gives the factory of the reference behind each port it uses.
+
+    `explore` says what `harness explore` may draw; without it, all that applies to the hosts and dependencies.
+    `pinned` is there if this is one experiment with another scenario rather than a scenario of its own.
+    """
 
     name: str
     title: str
@@ -151,6 +158,8 @@ class Scenario:
     profiles: Mapping[str, Profile]
     invariants: tuple[Invariant, ...]
     flawed: tuple[FlawedVariant, ...] = ()
+    explore: Exploring = field(default_factory=Exploring)
+    pinned: Pinned | None = None
 
     def __post_init__(self) -> None:
         if not self.invariants:

@@ -106,15 +106,20 @@ def run_in_sim(staging: Staging, sink: Sink) -> Ended:
     from harness.world.sim.disks import disks
     from harness.world.sim.escapes import watchdog
     from harness.world.sim.run import run_sim
+    from harness.world.sim.schedule import DEFAULT_ONE_IN
 
     async def director(world: World) -> None:
         await direct(world, staging.scenario, staging.profile, staging.plan, staging.alarm)
 
     targets = {port: resolve(path) for port, path in staging.targets.items()}
+    pinned = staging.scenario.pinned
+    changes = None if pinned is None else pinned.experiment.changes
     with disks() as directory, _logging_to(staging.scratch / "sim.log"), watchdog(_SIM_WALL_S_MAX):
         ended = run_sim(
             director,
             tape=staging.tape,
+            permute_one_in=DEFAULT_ONE_IN if changes is None else 0,
+            priority_changes=changes or 0,
             sink=sink,
             targets=targets,
             directory=directory,

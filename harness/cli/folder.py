@@ -27,12 +27,16 @@ def make_run_folder(out: Path) -> RunFolder:
     return RunFolder(path, started.isoformat(timespec="seconds"))
 
 
-def point_latest(folder: RunFolder) -> None:
-    """Point `latest` at this run. Where links cannot be made (some file systems) there is simply none."""
-    link = folder.path.parent / "latest"
-    fresh = folder.path.parent / f".latest-{folder.path.name}"
+def point_latest(folder: RunFolder, out: Path | None = None) -> None:
+    """Point `latest` at this run. Where links cannot be made (some file systems) there is simply none.
+
+    `out` is the folder of run folders, if this one is not directly in it.
+    """
+    parent = folder.path.parent if out is None else out.absolute()
+    link = parent / "latest"
+    fresh = parent / f".latest-{folder.path.name}"
     try:
-        fresh.symlink_to(folder.path.name, target_is_directory=True)
+        fresh.symlink_to(folder.path.relative_to(parent), target_is_directory=True)
         fresh.replace(link)
     except OSError:
         fresh.unlink(missing_ok=True)

@@ -18,6 +18,8 @@ _COMMANDS: Final = {
     "list": "show the scenarios, their invariants and flawed variants",
     "run": "run scenarios and judge them",
     "gate": "run everything, both worlds, flawed variants included: the release verdict",
+    "explore": "search for failures that nobody wrote a scenario for",
+    "shrink": "find the simplest run that fails as a stored one does",
     "replay": "make a stored run again and compare it",
     "compare": "compare two stored runs: what became worse, what was found and mended",
     "check": "judge a stored history again",

@@ -9,35 +9,34 @@ import click
 
 from harness.campaign import Job, Single
 from harness.cli.config import load_config
+from harness.cli.located import locate
 from harness.cli.options import limit_options, output_options, world_options
+from harness.code_hash import changed, code_hashes
 from harness.errors import UsageError
 from harness.history.events import RunEnded, RunStarted
 from harness.history.store import load
 from harness.registry import discover
-from harness.runner import Order
+from harness.runner import Order, scenario_of
 from harness.scenario import Scenario
 from harness.targets import resolve
 from harness.world.base import WorldKind
 from harness.worlds import Options
 
-_NAMES_MAX = 5
-
 
 @click.command(name="replay")
-@click.argument("history", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN[#FINDING]")
 @limit_options
 @output_options
-def command(history: Path, **rest: Any) -> int:
-    """Run again what a stored history records: same scenario, world, target and seed.
+def command(run: str, **rest: Any) -> int:
+    """Run again what a stored history records: same scenario, world, target and seed, or the same experiment.
 
-    In the sim world the trace digest must be the same; if the code has changed since, it is said that it differs.
-    HISTORY is a .jsonl file, or a run folder with a single history in it.
+    In the sim world the trace digest must be the same; which code has changed since the run is said. RUN is a run
+    folder, `latest`, or a history (.jsonl); FINDING the id of an invariant or the number of a finding in that run.
     """
     from harness.cli.work import do, limits_of, show_of, stable_interpreter
 
     config = load_config(Path.cwd())
-    path = _history(history)
-    stored = load(path)
+    stored = load(locate(run, config.out).history)
     header, last = stored.header, stored.events[-1]
     before = last.trace_digest if isinstance(last, RunEnded) else None
     scenario = _scenario(header, discover(config.scenarios))
@@ -54,7 +53,7 @@ def command(history: Path, **rest: Any) -> int:
 
     def compare(result: Any) -> None:
         now = result.runs[0].trace_digest if result.runs else None
-        print(_comparison(before, now), file=sys.stderr)
+        print(_comparison(before, now, _changed(header, scenario)), file=sys.stderr)
 
     return do(jobs, limits_of(rest), show_of(rest, config), after=compare)
 
@@ -72,34 +71,34 @@ def _order(header: RunStarted, scenario: Scenario, world: WorldKind, folder: Pat
     )
 
 
-def _comparison(before: str | None, now: str | None) -> str:
+def _changed(header: RunStarted, scenario: Scenario) -> tuple[str, ...] | None:
+    """Return the packages whose code is not what it was when the run was made; None if that is not known."""
+    if not header.code:
+        return None
+    programs = [host.program.__module__ for host in scenario.profile(header.profile).hosts]
+    return changed(header.code, code_hashes([*header.targets.values(), *programs]))
+
+
+def _comparison(before: str | None, now: str | None, packages: tuple[str, ...] | None) -> str:
+    said = f"; changed since: {', '.join(packages)}" if packages else ""
     if before is None or now is None:
-        return "replay: no trace to compare (real world, or a run that did not end)"
+        return f"replay: no trace to compare (real world, or a run that did not end){said}"
     if before == now:
-        return f"replay: same trace ({now})"
-    return f"replay: NOT the same trace: {before} then, {now} now; the code has changed, or the run is not reproducible"
+        return f"replay: same trace ({now}){said}"
+    if packages is None:
+        said = "; the code has changed, or the run is not reproducible"
+    elif not packages:
+        said = "; the code is the same, so the run is not reproducible"
+    return f"replay: NOT the same trace: {before} then, {now} now{said}"
 
 
 def _scenario(header: RunStarted, scenarios: Mapping[str, Scenario]) -> Scenario:
-    scenario = scenarios.get(header.scenario)
+    scenario = scenario_of(header, scenarios)
     if scenario is None:
-        raise UsageError(
-            f"made by scenario {header.scenario!r}, which is not known here; known: {', '.join(scenarios)}"
-        )
+        name = header.base or header.scenario
+        raise UsageError(f"made by scenario {name!r}, which is not known here; known: {', '.join(scenarios)}")
     scenario.profile(header.profile)
     if header.targets.keys() != scenario.ports.keys():
         made, now = ", ".join(sorted(header.targets)), ", ".join(sorted(scenario.ports))
         raise UsageError(f"made with targets for {made or 'no port'}, but {scenario.name} now has {now}")
     return scenario
-
-
-def _history(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    found = sorted(path.glob("histories/*.jsonl"))
-    if not found:
-        raise UsageError(f"{path} is a folder without histories/*.jsonl, so not a run folder")
-    if len(found) > 1:
-        names = ", ".join(one.name for one in found[:_NAMES_MAX]) + (", ..." if len(found) > _NAMES_MAX else "")
-        raise UsageError(f"{path} holds {len(found)} histories; name one of them: {names}")
-    return found[0]

@@ -18,9 +18,9 @@ from harness.cli.options import (
 from harness.cli.own_targets import checked
 from harness.errors import UsageError, unknown_name
 from harness.gate import DEFAULT_PROFILE
-from harness.registry import discover, select
+from harness.registry import discover, scenario_in, select
 from harness.runner import Order
-from harness.scenario import plan
+from harness.scenario import Scenario, plan
 from harness.tape import Tape
 from harness.targets import check_ports, choose, for_ports, share
 from harness.world.base import WorldKind
@@ -29,6 +29,10 @@ _KEEP_HISTORIES = 20
 """Beyond this many seeds only the histories of runs that do not pass are kept: a campaign would fill the disk."""
 
 _SEEDS_MAX = 1 << 63
+
+
+def _size(scenario: Scenario, kind: WorldKind) -> str:
+    return DEFAULT_PROFILE[kind] if scenario.pinned is None else scenario.pinned.experiment.profile
 
 
 @click.command(name="run")
@@ -75,8 +79,8 @@ def command(
 ) -> int:
     """Run scenarios against the reference, or against a target of your own, and judge them.
 
-    Without a name, all scenarios run, or with --target those that have its port. The last line says the verdict; the
-    run folder holds the reports and histories.
+    SCENARIO is a name, or a Python file with a SCENARIO in it. Without one, all scenarios run, or with --target those
+    that have its port. The last line says the verdict; the run folder holds the reports and histories.
     """
     from harness.cli.work import baseline_of, do, limits_of, show_of, stable_interpreter
     from harness.past import Past
@@ -89,13 +93,16 @@ def command(
         raise unknown_name("world", world, get_args(WorldKind))
     kind: WorldKind = "sim" if world == "sim" else "real"
     scenarios = discover(config.scenarios)
+    files = {name: scenario_in(Path(name)) for name in names if name.endswith(".py")}
+    names = tuple(files[name].name if name in files else name for name in names)
+    scenarios |= {one.name: one for one in files.values()}
     chosen = select(scenarios, names, keyword)
     check_ports(scenarios.values(), config.targets)
     wishes = {one.name: rest["targets"] for one in chosen} if names else share(chosen, rest["targets"])
     chosen = [one for one in chosen if one.name in wishes]
     wanted = {one.name: choose(one, [*for_ports(one, config.targets), *wishes[one.name]]) for one in chosen}
     wanted = {one.name: checked(one, wanted[one.name], config, kind) for one in chosen}
-    sizes = {one.name: profile or DEFAULT_PROFILE[kind] for one in chosen}
+    sizes = {one.name: profile or _size(one, kind) for one in chosen}
     for one in chosen:
         one.profile(sizes[one.name])
     baseline = baseline_of(rest)

@@ -13,7 +13,10 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""2 added `base`, `experiment` and `code` to the first line; a history of schema 1 is one without them."""
+SCHEMAS: Final = (1, SCHEMA)
+"""Those that can be read."""
 
 JSON: TypeAlias = Any
 """Anything JSON can hold. Values are small and flat; bulky payloads are recorded as digests."""
@@ -45,6 +48,12 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     plan: list[Fields]
     left_out: list[str] = []
     """Faults with their modes (`redis.outage/crash`) that could not be done there, and were left out of the plan."""
+    base: str = ""
+    """The scenario that `experiment` was made with, where there is one; `scenario` is then only what it is called."""
+    experiment: Fields = {}
+    """The `Experiment` (harness/experiment.py) that the run was, if it was one."""
+    code: dict[str, str] = {}
+    """A hash of the sources of each package that took part, by its name."""
 
 
 class RunEnded(_Event, frozen=True, tag="run_ended"):

@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, Self
 import msgspec
 
 from harness.errors import HistoryError
-from harness.history.events import SCHEMA, Event
+from harness.history.events import SCHEMA, SCHEMAS, Event
 from harness.history.history import History
 
 BUFFER_BYTES: Final = 64 * 1024
@@ -170,8 +170,8 @@ def _check_head(line: bytes, path: Path) -> None:
         raise HistoryError(f"{path}:1: {what}") from None
     if head.event != "run_started":
         raise HistoryError(f"{path}:1: is not a history: it begins with {head.event!r}, not with 'run_started'")
-    if head.schema != SCHEMA:
-        raise HistoryError(f"{path}:1: has schema {head.schema}; this harness reads schema {SCHEMA}")
+    if head.schema not in SCHEMAS:
+        raise HistoryError(f"{path}:1: has schema {head.schema}; this harness reads up to schema {SCHEMA}")
     if not line.endswith(b"\n"):
         raise HistoryError(f"{path}:1: was cut within its first line")
 

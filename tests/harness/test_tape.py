@@ -149,3 +149,20 @@ def test_a_stream_is_one_object_per_label() -> None:
 
     assert tape.stream("schedule") is tape.stream("schedule")
     assert tape.stream("schedule") is not tape.stream("plan/0/start")
+
+
+@given(SEEDS, PLAYS)
+def test_a_calm_label_gives_the_simplest_choice(seed: int, draws: list[tuple[str, int]]) -> None:
+    """Every draw of a calm label is 0, whatever the seed; the labels beside it give what they always do."""
+    tape = Tape(seed, calm=["link/*"])
+    calm = play(tape, [(f"link/{label}", limit) for label, limit in draws])
+
+    assert calm == [0] * len(draws)
+    assert play(tape, draws) == play(Tape(seed), draws)
+
+
+def test_an_edit_wins_over_calm() -> None:
+    """A single choice can be kept where all others of its label are the simplest."""
+    stream = Tape(1, {"schedule": {2: 5}}, calm=["schedule"]).stream("schedule")
+
+    assert [stream.below(10) for _ in range(4)] == [0, 0, 5, 0]

@@ -60,12 +60,14 @@ def run_sim(
     dependency_kinds: Mapping[str, Callable[..., Awaitable[Any]]] | None = None,
     budget: Budget | None = None,
     permute_one_in: int = DEFAULT_ONE_IN,
+    priority_changes: int = 0,
     rows_max: int = 0,
     interrupted: Callable[[], bool] | None = None,
 ) -> SimRun[T]:
     """Run `director(world)` on the machine named `harness`, until it returns.
 
     `directory` is where the machines' disks go; keep it in memory (/dev/shm), as fsync is part of many a hot path.
+    With `priority_changes` ready callbacks run by priority, which changes so often (schedule.py).
     `interrupted` is asked every so many steps whether to leave it at that.
 
     Raises:
@@ -84,6 +86,7 @@ def run_sim(
         dependency_kinds=dependency_kinds or {},
         budget=budget,
         permute_one_in=permute_one_in,
+        priority_changes=priority_changes,
         rows_max=rows_max,
     )
     world.loop.interrupted = interrupted

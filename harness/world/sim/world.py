@@ -18,7 +18,7 @@ from harness.world.sim.hosts import Machines
 from harness.world.sim.incarnation import HOST
 from harness.world.sim.loop import SimLoop
 from harness.world.sim.network import Network
-from harness.world.sim.schedule import DEFAULT_ONE_IN, Schedule
+from harness.world.sim.schedule import DEFAULT_ONE_IN, ByPriority, Schedule, Shuffled
 from harness.world.sim.sink import RunSink
 from harness.world.sim.trace import Trace
 
@@ -46,13 +46,17 @@ class SimWorld:
         dependency_kinds: Mapping[str, Callable[..., Awaitable[Any]]],
         budget: Budget | None = None,
         permute_one_in: int = DEFAULT_ONE_IN,
+        priority_changes: int = 0,
         rows_max: int = 0,
     ) -> None:
         self.tape = tape
         self.run_sink = RunSink(sink)
         self.history: Sink = self.run_sink
         self.trace = Trace(rows_max=rows_max)
-        schedule = Schedule(tape.stream("schedule"), one_in=permute_one_in)
+        draws = tape.stream("schedule")
+        schedule: Schedule = Shuffled(draws, one_in=permute_one_in)
+        if priority_changes:
+            schedule = ByPriority(draws, changes=priority_changes)
         self.loop = SimLoop(schedule, self.trace, budget or Budget())
         self.network = Network(self.loop, tape, self.run_sink, self.trace)
         self.loop.network = self.network

@@ -252,7 +252,7 @@ def test_lines_cut_out_doubled_or_moved_are_damage(tmp_path, data):
         (b"{}\n", ":1: is not a history"),
         (b"[1]\n", ":1: is not a history"),
         (b'{"event":"ok","schema":1}\n', "begins with 'ok'"),
-        (b'{"event":"run_started","schema":2}\n', ":1: has schema 2; this harness reads schema 1"),
+        (b'{"event":"run_started","schema":3}\n', ":1: has schema 3; this harness reads up to schema 2"),
         (b'{"event":"run_started","schema":1}\n', ":1: damaged"),
         (b"\x00" * (LINE_BYTES_MAX + 1), ":1: is not a history"),
     ],

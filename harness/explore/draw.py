@@ -1,0 +1,157 @@
+"""Drawing experiments, and drawing changes of one. Pure: all chance comes from the dice that are passed in.
+
+Drawn swarm-style (Groce et al., "Swarm Testing", ISSTA 2012): each experiment first takes a random half of the kinds of
+faults and knows no other. A mix of everything hides what only a few kinds show, as a host that is always down does
+nothing wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeVar
+
+from harness.experiment import Experiment, Exploring, Held
+from harness.explore.legal import LENGTH_MS_MIN, legal
+from harness.explore.menu import Menu
+
+T = TypeVar("T")
+
+SEEDS: Final = 1 << 20
+_COUNTS: Final = (1, 2, 3, 4, 2, 3, 6)
+_LENGTHS_MS: Final = (300, 1_000, 3_000, 10_000, 60_000)
+_ORDERS: Final = (None, 0, 1, None, 2, 3)
+"""Of callbacks: mostly shuffled, by priority with a few changes, or as asyncio has them."""
+_STEP_MS: Final = 10
+_WAIT_MS_MIN: Final = 1_000
+"""For so long at least a kill lies in wait for its operation."""
+_INSIDE: Final = "process.kill_inside"
+
+
+class Dice(Protocol):
+    """Where chance comes from: Hypothesis, or a tape."""
+
+    def below(self, limit: int, /) -> int:
+        """Draw an integer in `[0, limit)`; 0 is the simplest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Larder:
+    """What can be drawn: the menu's entries by kind, those that a scenario makes use of; its span, workload, budget."""
+
+    menu: Menu
+    kinds: tuple[tuple[str, ...], ...]
+    wishes: Exploring
+    span_ms: int
+
+
+def fresh(dice: Dice, larder: Larder) -> Experiment:
+    """Draw an experiment."""
+    kinds = larder.kinds
+    mask = dice.below(1 << len(kinds))
+    enabled = [kind for number, kind in enumerate(kinds) if mask >> number & 1] or list(kinds)
+    count = _pick(dice, _COUNTS) if kinds else 0
+    faults = [_fault(dice, enabled, larder.span_ms) for _ in range(count)]
+    return Experiment(
+        profile=larder.wishes.profile,
+        seed=dice.below(SEEDS),
+        span_ms=larder.span_ms,
+        faults=_legal(faults, larder),
+        workload=_workload(dice, larder.wishes),
+        changes=_pick(dice, _ORDERS),
+    )
+
+
+def mutated(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    """Draw an experiment much like this one: one thing is different, or two."""
+    child = parent
+    for _ in range(1 + dice.below(2)):
+        child = _pick(dice, _MUTATIONS)(dice, larder, child)
+    return child
+
+
+def _add(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    if not larder.kinds:
+        return _reseed(dice, larder, parent)
+    more = _fault(dice, larder.kinds, larder.span_ms)
+    return replace(parent, faults=_legal([*parent.faults, more], larder))
+
+
+def _shift(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    """Have one fault begin at another time: near another's beginning or end, or anywhere."""
+    if not parent.faults:
+        return _add(dice, larder, parent)
+    at = dice.below(len(parent.faults))
+    moments = [moment for fault in parent.faults for moment in (fault.start_ms, fault.end_ms)]
+    near_ms = _pick(dice, moments) + _STEP_MS * (dice.below(101) - 50)
+    start_ms = near_ms if dice.below(2) else _STEP_MS * dice.below(max(1, larder.span_ms // _STEP_MS))
+    return _with(parent, at, replace(parent.faults[at], start_ms=max(0, start_ms)), larder)
+
+
+def _stretch(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    if not parent.faults:
+        return _add(dice, larder, parent)
+    at = dice.below(len(parent.faults))
+    return _with(parent, at, replace(parent.faults[at], length_ms=_length(dice, larder.span_ms)), larder)
+
+
+def _swap(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    """Have another fault take the place of one."""
+    if not parent.faults:
+        return _add(dice, larder, parent)
+    at = dice.below(len(parent.faults))
+    other = _fault(dice, larder.kinds, larder.span_ms)
+    return _with(parent, at, replace(parent.faults[at], entry=other.entry), larder)
+
+
+def _reseed(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    del larder
+    return replace(parent, seed=dice.below(SEEDS))
+
+
+def _reshape(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
+    return replace(parent, workload=_workload(dice, larder.wishes), changes=_pick(dice, _ORDERS))
+
+
+_MUTATIONS: Final[tuple[Callable[[Dice, Larder, Experiment], Experiment], ...]] = (
+    _add,
+    _shift,
+    _stretch,
+    _swap,
+    _reseed,
+    _reshape,
+)
+
+
+def _fault(dice: Dice, kinds: Sequence[Sequence[str]], span_ms: int) -> Held:
+    entry = _pick(dice, _pick(dice, kinds))
+    start_ms = _STEP_MS * dice.below(max(1, span_ms // _STEP_MS))
+    length_ms = _length(dice, span_ms)
+    return Held(start_ms, max(length_ms, _WAIT_MS_MIN) if entry.startswith(_INSIDE) else length_ms, entry)
+
+
+def _length(dice: Dice, span_ms: int) -> int:
+    """Draw a length: an order of magnitude first, so that short ones are as likely as long ones."""
+    most = min(_pick(dice, _LENGTHS_MS), max(LENGTH_MS_MIN, span_ms))
+    return max(LENGTH_MS_MIN, _STEP_MS * (1 + dice.below(max(1, most // _STEP_MS))))
+
+
+def _workload(dice: Dice, wishes: Exploring) -> tuple[tuple[str, str, object], ...]:
+    chosen: list[tuple[str, str, object]] = []
+    for host, parameters in sorted(wishes.workload.items()):
+        for parameter, values in sorted(parameters.items()):
+            value = _pick(dice, values) if dice.below(2) else values[0]
+            if value != values[0]:
+                chosen.append((host, parameter, value))
+    return tuple(chosen)
+
+
+def _with(parent: Experiment, at: int, fault: Held, larder: Larder) -> Experiment:
+    faults = [*parent.faults[:at], fault, *parent.faults[at + 1 :]]
+    return replace(parent, faults=_legal(faults, larder))
+
+
+def _legal(faults: Sequence[Held], larder: Larder) -> tuple[Held, ...]:
+    return legal(faults, larder.menu, larder.wishes.budget, larder.span_ms)
+
+
+def _pick(dice: Dice, options: Sequence[T]) -> T:
+    return options[dice.below(len(options))]

@@ -1,0 +1,96 @@
+"""Drawing experiments: within the menu and the budget, possible side by side, the same from the same dice."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.experiment import AtMost, Experiment, Held
+from harness.explore.draw import fresh, mutated
+from harness.explore.legal import GAP_MS, claims, legal
+from harness.tape import Tape
+from tests.harness.explore.bots import SPAN_MS, declare, stock
+
+LARDER = stock(
+    declare(
+        budget=(AtMost(1, "redis.outage/crash-lose-* on redis", ever=True), AtMost(2, "network.*")),
+        without=("process.freeze/* on risk",),
+        workload={"bot": {"gap_ns": (10, 5, 20), "size": (1, 100)}},
+    )
+)
+SEEDS = st.integers(0, 1 << 32)
+
+
+def drawn(seed: int, mutations: int = 0) -> Experiment:
+    dice = Tape(seed).stream("dice")
+    experiment = fresh(dice, LARDER)
+    for _ in range(mutations):
+        experiment = mutated(dice, LARDER, experiment)
+    return experiment
+
+
+@settings(max_examples=60)
+@given(SEEDS, st.integers(0, 6))
+def test_what_is_drawn_is_possible(seed: int, mutations: int) -> None:
+    """Faults are on the menu, lie within the span, and no two that claim the same thing hold at once."""
+    faults = drawn(seed, mutations).faults
+
+    for at, fault in enumerate(faults):
+        assert LARDER.menu.item(fault.entry).entry == fault.entry
+        assert 0 <= fault.start_ms < fault.end_ms <= SPAN_MS
+        for other in faults[:at]:
+            shared = claims(LARDER.menu.item(fault.entry)) & claims(LARDER.menu.item(other.entry))
+            assert not shared or fault.start_ms >= other.end_ms + GAP_MS
+
+
+@settings(max_examples=60)
+@given(SEEDS, st.integers(0, 6))
+def test_the_budget_is_kept(seed: int, mutations: int) -> None:
+    """One loss of data in a run, two faults of the network at once; what is left out is never drawn."""
+    faults = drawn(seed, mutations).faults
+    network = [fault for fault in faults if fault.entry.startswith("network.")]
+
+    assert sum(fault.entry.startswith("redis.outage/crash-lose") for fault in faults) <= 1
+    for fault in network:
+        assert sum(one.start_ms <= fault.start_ms < one.end_ms for one in network) <= 2
+    assert not any(fault.entry == "process.freeze/sigstop on risk" for fault in faults)
+
+
+@settings(max_examples=20)
+@given(SEEDS)
+def test_the_same_dice_draw_the_same(seed: int) -> None:
+    """A search is repeatable because drawing is."""
+    assert drawn(seed, 3) == drawn(seed, 3)
+
+
+@settings(max_examples=40)
+@given(SEEDS)
+def test_an_experiment_survives_being_written_down(seed: int) -> None:
+    """The database and a history's first line give back what was put into them."""
+    experiment = drawn(seed)
+
+    assert Experiment.decoded(experiment.encoded()) == experiment
+    assert Experiment.of_fields(experiment.as_fields()) == experiment
+
+
+def test_the_workload_is_drawn_from_what_the_scenario_allows() -> None:
+    """Only declared hosts and parameters, with one of their values; what is as ever is not said."""
+    seen = {change for seed in range(60) for change in drawn(seed).workload}
+
+    assert seen == {("bot", "gap_ns", 5), ("bot", "gap_ns", 20), ("bot", "size", 100)}
+
+
+def test_experiments_differ_in_the_kinds_they_know() -> None:
+    """Swarm: an experiment takes a subset of kinds, so some have several faults of one kind and none of another."""
+    kinds = [{LARDER.menu.item(fault.entry).kind for fault in drawn(seed).faults} for seed in range(60)]
+
+    assert len({frozenset(one) for one in kinds}) > 30
+    assert set().union(*kinds) == {LARDER.menu.item(kind[0]).kind for kind in LARDER.kinds}
+
+
+def test_of_two_that_exclude_each_other_the_earlier_stays() -> None:
+    """A host is not killed while it is dead; once it is back, it may be."""
+    larder = stock(declare())
+
+    kill, off = "process.kill/sigkill on bot", "process.power_off/power-off on bot"
+    faults = [Held(1_000, 500, kill), Held(1_600, 500, off), Held(2_500, 500, off)]
+
+    assert legal(faults, larder.menu, (), SPAN_MS) == (Held(1_000, 500, kill), Held(2_500, 500, off))
