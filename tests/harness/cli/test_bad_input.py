@@ -14,7 +14,7 @@ HARNESS = Path(sys.executable).with_name("harness")
 ELSEWHERE = ("--locust-expect-workers", "1", "--locust-bind")
 USAGE = [
     (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, replay, "),
+    (["zzzzz"], "unknown command 'zzzzz'; known: list, run, gate, explore, "),
     (["run", "redis-outage", "--executor", "tcp://h:1"], "--executor 'tcp://h:1': not of the form dask://host:port"),
     (["run", "redis-outage", "--run-timeout", "nan"], "--run-timeout nan: not a number of seconds"),
     (["compare", "nosuch"], "missing argument 'RUN'"),
