@@ -30,7 +30,7 @@ def locate(text: str, out: Path) -> Located:
         run, finding = text, ""
     path = out / _LATEST if run == _LATEST else Path(run)
     if not path.exists():
-        raise UsageError(f"{run}: no such run folder or history")
+        raise UsageError(f"{run}: no such file or run folder")
     if not path.is_dir():
         return Located(path, finding or None)
     if finding:
@@ -81,7 +81,5 @@ def _single(folder: Path) -> Path:
         raise UsageError(f"{folder} is a folder without histories/*.jsonl, so not a run folder")
     if len(found) > 1:
         names = ", ".join(one.name for one in found[:_NAMES_MAX]) + (", ..." if len(found) > _NAMES_MAX else "")
-        raise UsageError(
-            f"{folder} holds {len(found)} histories; name one of them, or a finding, as {folder}#1: {names}"
-        )
+        raise UsageError(f"{folder} holds {len(found)} histories; name one of them: {names}; or a finding: {folder}#1")
     return found[0]

@@ -107,7 +107,7 @@ USAGE = [
     (["check", "text.jsonl"], "text.jsonl:1: is not a history"),
     (["check", "bytes.jsonl"], "bytes.jsonl:1: is not a history"),
     (["check", "folder"], "folder: cannot be read: Is a directory"),
-    (["replay"], "missing argument 'HISTORY'"),
+    (["replay"], "missing argument 'RUN[#FINDING]'"),
     (["replay", "nosuch.jsonl"], "nosuch.jsonl: no such file"),
     (["replay", "empty.jsonl"], "empty.jsonl: is empty"),
     (["replay", "text.jsonl"], "text.jsonl:1: is not a history"),

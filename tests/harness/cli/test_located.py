@@ -59,7 +59,7 @@ def test_a_history_itself_will_do(out: Path) -> None:
         ("latest#9", "has 2 findings"),
         ("latest#0", "has 2 findings"),
         ("latest", "holds 3 histories"),
-        ("nowhere#EB1", "no such run folder"),
+        ("nowhere#EB1", "no such file or run folder"),
     ],
 )
 def test_what_is_not_there_is_a_usage_error(out: Path, text: str, words: str) -> None:
