@@ -17,7 +17,7 @@ from typing import Final
 from harness import interrupts
 from harness.farm import Farm, hand_out
 from harness.jobs import Done, Ended, Hunt, Job, Limits, Progress, Result, Single, Twice
-from harness.ledger import Ledger
+from harness.ledger import Ledger, is_optional
 from harness.runner import Order, run
 from harness.verdict import CRASHED, INTERRUPTED, TIMED_OUT, FlawedResult, Outcome, RunResult, Verdict
 from harness.worker_process import Broken, Interrupted, Overdue, one_line
@@ -42,7 +42,7 @@ def conduct(
     With a farm, sim jobs are done there, by an executor of any kind, and real ones here after them. An interrupt ends
     it with what there is so far.
     """
-    ledger = Ledger(limits)
+    ledger = Ledger(limits, jobs)
     ordered = jobs if order is None else order(jobs)
     try:
         with closing(_everywhere(ordered, limits, ledger, progress, farm)) as outcomes:
@@ -77,11 +77,12 @@ def _outcomes(
     """Keep each worker busy with one job at a time, so that limits are obeyed and what runs is what was announced."""
     sim = [job for job in jobs if job.order.world == "sim"]
     real = [job for job in jobs if job.order.world == "real"]
+    further = [job for job in sim if is_optional(job)]
     real_jobs = 1 if any(job.order.options.shared for job in real) else limits.real_jobs
     alone = len(jobs) <= 1 or (not sim and real_jobs == 1)
     one_by_one = limits.jobs == 1 or alone
     if one_by_one and limits.run_timeout_s is None:
-        return _here([*sim, *real], ledger, progress)
+        return _here([*(job for job in sim if not is_optional(job)), *real, *further], ledger, progress)
     lanes = [
         Lane(pieces=real, workers=1 if one_by_one else real_jobs, grace_s=_REAL_GRACE_S),
         Lane(pieces=sim, workers=limits.jobs, gives_way=bool(real) and not one_by_one),
@@ -152,7 +153,7 @@ def _flawed(hunt: Hunt, seeds: int, *, caught: bool, by: tuple[str, ...], exampl
 
 def _here(jobs: Sequence[Job], ledger: Ledger, progress: Progress) -> Generator[tuple[Job, Ended], None, None]:
     for job in jobs:
-        if not ledger.may_start():
+        if not ledger.may_start(job):
             return
         progress.began(job)
         try:

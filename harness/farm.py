@@ -32,7 +32,7 @@ def hand_out(
     jobs: Sequence[Job],
     farm: Farm,
     *,
-    may_start: Callable[[], bool],
+    may_start: Callable[[Job], bool],
     began: Callable[[Job], None],
     limit_s: Callable[[Job], float | None],
 ) -> Generator[tuple[Job, Ended], None, None]:
@@ -41,7 +41,7 @@ def hand_out(
     under_way: dict[Future[Answer], Job] = {}
     try:
         while not interrupts.asked():
-            while waiting and len(under_way) < farm.width and may_start():
+            while waiting and len(under_way) < farm.width and may_start(waiting[-1]):
                 job = waiting.pop()
                 began(job)
                 try:

@@ -9,25 +9,33 @@ from harness.verdict import INTERRUPTED, FlawedResult, RunResult, Verdict
 
 
 class Ledger:
-    """One campaign's account."""
+    """One campaign's account.
 
-    def __init__(self, limits: Limits) -> None:
+    Optional jobs go on as long as the budget lasts; without one, as long as something is under way that is required,
+    so that they take no time of their own: real runs mostly wait, and leave a machine to what only computes.
+    """
+
+    def __init__(self, limits: Limits, jobs: Sequence[Job]) -> None:
         self._limits = limits
+        self._required = {id(job) for job in jobs if not is_optional(job)}
         self._began = time.monotonic()
         self._results: dict[int, Result] = {}
         self._stop = ""
         self.interrupted = False
 
-    def may_start(self) -> bool:
-        """Is there still time and reason to start another job?"""
+    def may_start(self, job: Job) -> bool:
+        """Is there still time and reason to start this job?"""
         budget = self._limits.budget_s
         if not self._stop and budget is not None and time.monotonic() - self._began > budget:
             self._stop = f"time budget of {budget:g} s spent"
+        if not self._stop and budget is None and not self._required and is_optional(job):
+            self._stop = "all that is required was done"
         return not self._stop and not self.interrupted and not interrupts.asked()
 
     def note(self, job: Job, result: Result) -> None:
         """Keep a result."""
         self._results[id(job)] = result
+        self._required.discard(id(job))
         if isinstance(result, RunResult):
             self.interrupted |= INTERRUPTED in result.doubts
             if self._limits.fail_fast and result.verdict is not Verdict.PASS:
@@ -41,14 +49,15 @@ class Ledger:
         return Done(
             runs=tuple(result for result in results if isinstance(result, RunResult)),
             flawed=tuple(result for result in results if isinstance(result, FlawedResult)),
-            skipped=tuple(f"{job}: {why}" for job in undone if not _is_optional(job)),
-            omitted=_omitted([job for job in undone if _is_optional(job)], why),
-            undone=tuple(job for job in undone if not _is_optional(job)),
+            skipped=tuple(f"{job}: {why}" for job in undone if not is_optional(job)),
+            omitted=_omitted([job for job in undone if is_optional(job)], why),
+            undone=tuple(job for job in undone if not is_optional(job)),
             interrupted=self.interrupted,
         )
 
 
-def _is_optional(job: Job) -> bool:
+def is_optional(job: Job) -> bool:
+    """Can the whole pass without it?"""
     return isinstance(job, Single) and job.is_optional
 
 

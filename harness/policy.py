@@ -4,7 +4,8 @@
 scenarios = ["redis-outage"]      # all by default
 worlds = ["sim", "real"]
 sim_seeds = 20                    # a scenario; `seeds` says otherwise for some
-sim_seeds_min = 5                 # so many are required; the rest are run while `budget_s` lasts
+sim_seeds_min = 5                 # so many are required; the others are run while `budget_s` lasts, and without
+                                  # one beside what is required: real runs mostly wait, so they cost no time
 real_seeds = 2
 hunt_seeds = 20                   # how many a flawed variant may take to be caught
 real_hunt_seeds = 3

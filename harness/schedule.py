@@ -1,10 +1,10 @@
 """In which order the jobs of a campaign are done, so that a time budget goes to what tells most.
 
 First what failed the last time and the first seed of each scenario, size and world: a target that is broken is mostly
-broken in any seed. Then the hunts for flawed variants: without them no pass means anything. Then further seeds, shared
-out by stride scheduling (Waldspurger and Weihl, 1995): each scenario has a pass that grows by the cost of a run over
-the scenario's weight, and the least pass goes next. So a scenario of 10 s a seed takes no more time than one of 1 s,
-and one that failed of late, whose seeds evidently differ, has a multiple of it.
+broken in any seed. Then the hunts for flawed variants: without them no pass means anything. Then further seeds, those
+that are required and then the others, shared out by stride scheduling (Waldspurger and Weihl, 1995): each scenario has
+a pass that grows by the cost of a run over the scenario's weight, and the least pass goes next. So a scenario of 10 s a
+seed takes no more time than one of 1 s, and one that failed of late, whose seeds evidently differ, has more of it.
 
 Pure: the same jobs and the same past give the same order.
 """
@@ -15,6 +15,7 @@ from itertools import count
 from typing import Final, TypeAlias
 
 from harness.campaign import Hunt, Job
+from harness.ledger import is_optional
 from harness.past import GroupPast, Past
 
 FAILED_WEIGHT: Final = 4.0
@@ -37,17 +38,20 @@ def _ordered(jobs: Sequence[Job], past: Past) -> list[Job]:
         (hunts if isinstance(job, Hunt) else groups.setdefault(_group(job), [])).append(job)
     failed: list[Job] = []
     first: list[Job] = []
+    required: dict[_Group, list[Job]] = {}
     further: dict[_Group, list[Job]] = {}
     for group, members in groups.items():
         before = [job for job in members if job.order.seed in past.of(*group).failed]
         failed += before
         others = [job for job in members if job not in before]
         first += others[:1]
-        further[group] = others[1:]
+        required[group] = [job for job in others[1:] if not is_optional(job)]
+        further[group] = [job for job in others[1:] if is_optional(job)]
     return [
         *sorted(failed, key=lambda job: _cost(past, job)),
         *sorted(first, key=lambda job: _cost(past, job)),
         *sorted(hunts, key=lambda job: _cost(past, job)),
+        *_shared_out(required, past),
         *_shared_out(further, past),
     ]
 

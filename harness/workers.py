@@ -161,6 +161,11 @@ class _Crew(Generic[T, R]):
         free = len(self.workers) < self._size or any(worker.piece is None for worker in self.workers)
         return free and bool(self._waiting)
 
+    @property
+    def waits(self) -> T:
+        """The piece that `next` returns."""
+        return self._waiting[-1]
+
     def next(self) -> T:
         """Return the next piece that waits."""
         return self._waiting.pop()
@@ -191,7 +196,7 @@ def spread(
     lanes: Sequence[Lane[T]],
     work: Callable[[T], R],
     *,
-    may_start: Callable[[], bool],
+    may_start: Callable[[T], bool],
     began: Callable[[T], None],
     limit_s: Callable[[T], float | None] = lambda _: None,
 ) -> Generator[tuple[T, R | Broken | Interrupted | Overdue], None, None]:
@@ -205,7 +210,7 @@ def spread(
     try:
         while not interrupts.woken():
             for crew in crews:
-                while crew.wants and may_start():
+                while crew.wants and may_start(crew.waits):
                     piece = crew.next()
                     began(piece)
                     if (broken := crew.idle().give(piece, limit_s(piece))) is not None:

@@ -63,7 +63,7 @@ def command(world: str | None, seeds: int | None, keyword: str | None, **rest: A
         limits,
         show,
         baseline=baseline,
-        order=in_order(past) if limits.budget_s or limits.fail_fast else None,
+        order=in_order(past) if limits.budget_s or limits.fail_fast or policy.sim_seeds_min else None,
         assess=assessed,
     )
 
@@ -77,7 +77,7 @@ def _policy(config: Config, world: str | None, seeds: int | None, flags: Any) ->
         run_timeout_s=flags["run_timeout"] or config.gate.run_timeout_s,
     )
     if seeds is not None:
-        policy = replace(policy, sim_seeds=seeds, seeds={})
+        policy = replace(policy, sim_seeds=seeds, sim_seeds_min=None, seeds={})
     if world is None:
         return policy
     known: tuple[WorldKind, ...] = get_args(WorldKind)

@@ -211,3 +211,22 @@ def test_the_same_seed_twice_must_be_the_same_run(order, monkeypatch, digests, c
     assert done.runs[0].errors[:1] == (
         () if verdict is Verdict.PASS else (f"not deterministic: seed 1 gave trace aa, then {digests[1]}",)
     )
+
+
+def test_without_a_budget_optional_runs_take_no_time_of_their_own(order, scripted):
+    """With one job nothing is beside them, so they are left; what is required comes first, real runs included."""
+    ran = scripted({})
+    jobs = [
+        Single(order=replace(order, seed=1)),
+        Single(order=replace(order, seed=2), is_optional=True),
+        Single(order=replace(order, seed=3), is_optional=True),
+        Single(order=replace(order, seed=4, world="real")),
+    ]
+    done = conduct(jobs, Limits(), Log())
+    assert ran == [1, 4]
+    assert (done.skipped, done.undone) == ((), ())
+    assert done.omitted == ("redis-outage [sim]: 2 further seeds of 2 to 3: all that is required was done",)
+
+    ran.clear()
+    done = conduct(jobs, Limits(budget_s=1e6), Log())
+    assert (sorted(ran), done.omitted) == ([1, 2, 3, 4], ())

@@ -146,3 +146,10 @@ def test_a_hunt_begins_at_the_seed_that_caught_the_variant_before(make_scenario,
     hunt = Hunt(order=order, variant=scenario.flawed[0], seeds=4, first=3)
     assert hunt.tries == [3, 1, 2, 4]
     assert replace(hunt, first=9).tries == replace(hunt, first=None).tries == [1, 2, 3, 4]
+
+
+def test_required_seeds_are_before_optional_ones(jobs):
+    """However cheap those are, and whatever failed."""
+    made = [replace(job, is_optional=job.order.seed > 2) if isinstance(job, Single) else job for job in jobs(a=5, b=5)]
+    ordered = [job for job in in_order(past_of(a=GroupPast(cost_s=0.1)))(made) if isinstance(job, Single)]
+    assert [job.is_optional for job in ordered] == [False] * 2 + [True] * 6

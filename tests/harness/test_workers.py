@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real
 
 def do(pieces: list[Any], work: Callable[[Any], Any], workers: int = 2) -> dict[Any, Any]:
     """Spread the pieces without limits; `work` is something from the standard library, which a worker can import."""
-    return dict(spread([Lane(pieces=pieces, workers=workers)], work, may_start=lambda: True, began=lambda _: None))
+    return dict(spread([Lane(pieces=pieces, workers=workers)], work, may_start=lambda _: True, began=lambda _: None))
 
 
 def children() -> set[int]:
@@ -101,7 +101,7 @@ def test_no_piece_is_begun_once_told_not_to() -> None:
     begun: list[int] = []
     results = dict(
         spread(
-            [Lane(pieces=range(1, 9), workers=2)], operator.neg, may_start=lambda: len(begun) < 3, began=begun.append
+            [Lane(pieces=range(1, 9), workers=2)], operator.neg, may_start=lambda _: len(begun) < 3, began=begun.append
         )
     )
 
@@ -112,7 +112,7 @@ def test_no_piece_is_begun_once_told_not_to() -> None:
 def test_closing_early_ends_busy_workers() -> None:
     """Ctrl-C in the middle: workers in the middle of a piece are ended, none is left, and it does not take long."""
     before = children()
-    work = spread([Lane(pieces=[0, 600, 600], workers=3)], time.sleep, may_start=lambda: True, began=lambda _: None)
+    work = spread([Lane(pieces=[0, 600, 600], workers=3)], time.sleep, may_start=lambda _: True, began=lambda _: None)
     with closing(work):
         assert next(work) == (0, None)
         assert len(children() - before) == 3
@@ -130,7 +130,7 @@ def test_an_interrupt_ends_the_wait_for_workers() -> None:
         work = spread(
             [Lane(pieces=[600, 601], workers=2)],
             time.sleep,
-            may_start=lambda: True,
+            may_start=lambda _: True,
             began=lambda piece: sender.start() if piece == 601 else None,
         )
         assert list(work) == []
@@ -142,14 +142,14 @@ def test_an_interrupt_ends_the_wait_for_workers() -> None:
 def test_lanes_have_processes_of_their_own() -> None:
     """A lane whose only worker is busy holds up no other lane, and lends it no worker."""
     lanes = [Lane(pieces=[600], workers=1), Lane(pieces=[0, 0.0], workers=1)]
-    with closing(spread(lanes, time.sleep, may_start=lambda: True, began=lambda _: None)) as work:
+    with closing(spread(lanes, time.sleep, may_start=lambda _: True, began=lambda _: None)) as work:
         assert [next(work), next(work)] == [(0, None), (0.0, None)]
 
 
 def test_a_lane_that_gives_way_has_a_lower_priority() -> None:
     """Its processes are nicer than we are; those of other lanes are as we are."""
     lanes = [Lane(pieces=[0], workers=1, gives_way=True), Lane(pieces=[False], workers=1)]
-    nice = [found for _, found in spread(lanes, os.nice, may_start=lambda: True, began=lambda _: None)]
+    nice = [found for _, found in spread(lanes, os.nice, may_start=lambda _: True, began=lambda _: None)]
 
     assert sorted(nice) == [os.nice(0), min(os.nice(0) + 10, 19)]
 
@@ -172,7 +172,7 @@ INTERRUPTED = """
     if __name__ == "__main__":
         lanes = [Lane(pieces=["mine"], workers=1, grace_s=float(sys.argv[1])), Lane(pieces=["parent"], workers=1)]
         with interrupts.heeded(signal.SIGTERM):
-            results = dict(spread(lanes, work, may_start=lambda: True, began=lambda _: None))
+            results = dict(spread(lanes, work, may_start=lambda _: True, began=lambda _: None))
         print(results.get("mine"))
 """
 
@@ -219,7 +219,7 @@ PARENT = """
             Path(mark).unlink()
 
     if __name__ == "__main__":
-        for _ in spread([Lane(pieces=sys.argv[1:], workers=2)], work, may_start=lambda: True, began=lambda _: None):
+        for _ in spread([Lane(pieces=sys.argv[1:], workers=2)], work, may_start=lambda _: True, began=lambda _: None):
             raise AssertionError
 """
 
@@ -252,7 +252,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     from harness.workers import Lane, spread
-    print(list(spread([Lane(pieces=[1], workers=1)], operator.neg, may_start=lambda: True, began=lambda _: None)))
+    print(list(spread([Lane(pieces=[1], workers=1)], operator.neg, may_start=lambda _: True, began=lambda _: None)))
 else:
     Path("starting").write_text(str(os.getpid()))
     while not Path("go").exists():
@@ -280,7 +280,7 @@ def test_an_interrupt_while_a_worker_starts_is_the_parents_alone(tmp_path: Path)
 def limited(pieces: list[Any], work: Callable[[Any], Any], limit_s: dict[Any, float], workers: int) -> dict[Any, Any]:
     """Spread the pieces, some of them with a limit."""
     lanes = [Lane(pieces=pieces, workers=workers)]
-    return dict(spread(lanes, work, may_start=lambda: True, began=lambda _: None, limit_s=limit_s.get))
+    return dict(spread(lanes, work, may_start=lambda _: True, began=lambda _: None, limit_s=limit_s.get))
 
 
 def test_a_piece_that_takes_too_long_is_ended_alone() -> None:
