@@ -122,7 +122,11 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        """Like asyncio's; never early: `time() >= when` holds in the callback."""
+        """Like asyncio's; never early: `time() >= when` holds in the callback.
+
+        Nor at once: what is due already comes a nanosecond later. Code that rounds a wait down to nothing, and looks
+        again, finds time gone by on any real machine; here it would go round in one instant for ever (aiolimiter does).
+        """
         if when is None:
             raise TypeError("when cannot be None")
         if self._closed:
@@ -135,7 +139,7 @@ class ClockworkLoop(selector_events.BaseSelectorEventLoop):
             when_ns += 1
         handle = timer_handle(when, callback, args, self, context)
         self.sequence = sequence = self.sequence + 1
-        heappush(self.heap, (max(self.now, when_ns), sequence, None, handle))
+        heappush(self.heap, (max(self.now + 1, when_ns), sequence, None, handle))
         return handle
 
     def call_later(  # type: ignore[override]

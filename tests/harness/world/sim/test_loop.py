@@ -257,3 +257,18 @@ def test_memory_stays_bounded_without_the_collector(simulate: Simulate) -> None:
         return most
 
     assert simulate(director).result <= 110_000
+
+
+def test_a_wait_that_is_rounded_down_to_nothing_takes_time(run):
+    """Code that sets a timer for what float arithmetic makes the present instant, and looks again, gets on."""
+
+    async def director(linked):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(3):
+            done = loop.create_future()
+            loop.call_at(loop.time() + 1e-18, done.set_result, None)
+            await done
+        return loop.time() - began
+
+    assert run(director) == pytest.approx(3e-9)
