@@ -9,6 +9,7 @@ import click
 
 from harness.cli.config import Config, load_config
 from harness.cli.options import WholeNumber, baseline_option, limit_options, output_options, world_options
+from harness.cli.own_targets import checked, driven
 from harness.errors import unknown_name
 from harness.gate import GatePolicy, gate_jobs
 from harness.jobs import Done, Job
@@ -16,7 +17,7 @@ from harness.past import FILE_NAME, learned, read_past, write_past
 from harness.policy import check_scenarios
 from harness.readiness import Assessment, assess
 from harness.registry import discover, select
-from harness.targets import check_ports, choose, for_ports, resolve
+from harness.targets import check_ports, choose, for_ports
 from harness.world.base import WorldKind
 
 
@@ -45,8 +46,8 @@ def command(world: str | None, seeds: int | None, keyword: str | None, **rest: A
     scenarios = select(known, policy.scenarios, keyword)
     check_ports(known.values(), config.targets)
     for one in scenarios:
-        for path in choose(one, for_ports(one, config.targets)).values():
-            resolve(path)
+        for kind in policy.worlds:
+            checked(one, choose(one, for_ports(one, policy.targets)), config, kind)
     baseline = baseline_of(rest)
     options = world_options(rest, real_runs=len(scenarios) * policy.real_seeds if "real" in policy.worlds else 0)
     stable_interpreter()
@@ -72,7 +73,7 @@ def _policy(config: Config, world: str | None, seeds: int | None, flags: Any) ->
     """Return the project's policy with what the flags change."""
     policy = replace(
         config.gate,
-        targets=config.targets,
+        targets=driven(config),
         budget_s=flags["time_budget"] or config.gate.budget_s,
         run_timeout_s=flags["run_timeout"] or config.gate.run_timeout_s,
     )

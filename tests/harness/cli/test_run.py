@@ -253,11 +253,11 @@ def test_a_gate_of_one_world_and_the_projects_own_size(harness, ran, project):
 
 def test_a_gate_judges_the_projects_own_target(harness, ran, project):
     """`[tool.harness.targets]` is what is judged; the variants are what proves that it could fail."""
-    (project / "pyproject.toml").write_text("[tool.harness]\ntargets = {event_bus = 'json:load'}\n")
+    (project / "pyproject.toml").write_text("[tool.harness]\ntargets = {event_bus = 'builtins:dict'}\n")
     harness("gate", "--world", "sim", "--seeds", "1")
 
     assert {one.label: one.targets["event_bus"] for one in orders_of(ran)} == {
-        "target": "json:load",
+        "target": "builtins:dict",
         "event_bus:planned": "json:loads",
     }
 
