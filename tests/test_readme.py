@@ -14,7 +14,7 @@ from harness.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
-COMMANDS = ("list", "run", "gate", "replay", "check", "conform", "binance", "toxiproxy", "init", "completion", "doctor")
+COMMANDS = tuple(cli.list_commands(click.Context(cli)))
 
 
 def commands_in(text: str) -> list[str]:
@@ -83,10 +83,11 @@ def test_help_fits_80_columns(words):
 
 
 def test_the_help_lists_exactly_the_commands_there_are():
-    """Each command in the table can be loaded, and says in its first line what it does."""
+    """Each command in the table can be loaded, and says in its first line what it does; and none is left out of it."""
     context = click.Context(cli)
+    modules = {path.name.removesuffix("_command.py") for path in (ROOT / "harness" / "cli").glob("*_command.py")}
 
-    assert tuple(cli.list_commands(context)) == COMMANDS
+    assert set(COMMANDS) == modules
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
