@@ -13,10 +13,14 @@ that is next. What was delivered beyond is counted once `through` passes it (`ah
 from collections.abc import Mapping
 from heapq import heappop, heappush
 from itertools import islice
+from typing import Final
 
 from reference_impl._dashboard.critical import CriticalLog
 from reference_impl._dashboard.model import SECOND_NS, Batch, Event, Key, Options
 from reference_impl._dashboard.window import RateWindow
+
+_LATE_NS: Final = 50_000_000
+"""A turn of a client that comes late by no more than this does not put off the next."""
 
 
 class Position:
@@ -75,7 +79,9 @@ class Position:
         if not events:
             return None
         self._window.add(now, len(events))
-        self._paced_until = now + len(events) * SECOND_NS // self._options.events_per_second
+        # evenly, as a burst would be followed by silence; a tick that came late is made up for, or 50/s would not be
+        since = max(self._paced_until, now - _LATE_NS)
+        self._paced_until = since + len(events) * SECOND_NS // self._options.events_per_second
         self.early |= {(one.topic, one.key): one.seq for one in events if one.seq > horizon}
         return self._account(events, self._reach(log, horizon))
 
