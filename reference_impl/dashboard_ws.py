@@ -9,7 +9,7 @@ await server.publish("ess.state", "", {"state": "TRIPPED", ...})     # returns o
 await server.close()
 ```
 
-    python -m reference_impl.dashboard_ws --token-file token    # on port 8010
+`await serve(server, listen("127.0.0.1", 8010))` serves it with settings that fit.
 
 What it promises:
 
@@ -36,9 +36,7 @@ How: `_dashboard.feed` decides everything and is pure: `position` is what one cl
 the rate. `hub` and `session` carry frames; `storing` and `store` write.
 """
 
-import argparse
 import asyncio
-import logging
 import socket
 import sqlite3
 import time
@@ -69,7 +67,6 @@ __all__ = [
     "make",
 ]
 
-PORT: Final = 8010
 _WRITE_BUFFER: Final = 65_536
 """asyncio's: a connection takes no more frames once so many bytes wait."""
 _SEND_BUFFER: Final = 131_072
@@ -219,8 +216,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(server: DashboardServer, sock: socket.socket, *, frame_bytes_max: int = 65_536) -> None:
-    """Serve the application until told to stop by a signal."""
-    await server.start()
+    """Serve a server that was started, until told to stop by a signal; then close it."""
     config = uvicorn.Config(
         server.app(),
         ws="websockets-sansio",
@@ -235,25 +231,3 @@ async def serve(server: DashboardServer, sock: socket.socket, *, frame_bytes_max
         await uvicorn.Server(config).serve([sock])
     finally:
         await server.close()
-
-
-def main() -> None:
-    """Run the server by itself, for others to publish to in this process; alone it shows an empty dashboard."""
-    parser = argparse.ArgumentParser(description="Serves a live dashboard.")
-    parser.add_argument("--token-file", type=Path, required=True, help="the file that holds the token")
-    parser.add_argument("--directory", type=Path, default=Path(), help="where the store is kept")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=PORT)
-    given = parser.parse_args()
-    try:
-        token = given.token_file.read_text(encoding="ascii").strip()
-        server = make(directory=given.directory, name="dashboard", token=token)
-        sock = listen(given.host, given.port)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(server, sock))
-
-
-if __name__ == "__main__":
-    main()

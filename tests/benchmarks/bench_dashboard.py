@@ -5,10 +5,10 @@ events a second are published, of 20 keys, so that each client is sent its 50 an
 the loop that one would write first, `for client in clients: await client.send(batch)`, with a quarter of the events. A
 client is slow if it reads 1 kB a second of the 9 kB that it is sent.
 
-What limits it: a frame costs about 100 us of the core, nearly half of it the kernel's `send`, the rest asyncio's wake-up
-of the session's task, Starlette and uvicorn (FEED_PROFILE=file makes the server profile itself). 1,000 clients are 5,000
-frames a second. The next step would be one server process for each core behind a shared port, each with a feed of its
-own that follows the first one's.
+What limits it: a frame costs about 100 us of the core, nearly half of it the kernel's `send`, the rest asyncio's
+wake-up of the session's task, Starlette and uvicorn (FEED_PROFILE=file makes the server profile itself). 1,000 clients
+are 5,000 frames a second. The next step would be one server process for each core behind a shared port, each with a
+feed of its own that follows the first one's.
 """
 
 import json

@@ -1,7 +1,8 @@
-"""Serves a feed to benchmark clients, and publishes; `reference` or `broadcast`, the loop that one would write first.
+"""Serves a feed to benchmark clients, and publishes: `reference`, or `broadcast`, the loop that one would write first.
 
-Arguments: which, a directory, events published per second. With FEED_PROFILE in the environment
-a profile is written there after 10 s. Prints its port, then a line of JSON each second: resident memory in bytes, processor time used in s, and clients.
+Arguments: which, a directory, events published per second. Prints its port, then a line of JSON each second: resident
+memory in bytes, processor time used in s, and clients. With FEED_PROFILE in the environment a profile is written there
+after 10 s.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvicorn
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from reference_impl.dashboard_ws import listen, make
 
@@ -45,7 +47,7 @@ class Broadcast:
             try:
                 while True:
                     await websocket.receive_text()
-            except Exception:
+            except (WebSocketDisconnect, RuntimeError):
                 self.clients.discard(websocket)
 
         return app
@@ -62,7 +64,7 @@ class Broadcast:
             for client in list(self.clients):
                 try:
                     await client.send_text(text)
-                except Exception:
+                except (WebSocketDisconnect, RuntimeError):
                     self.clients.discard(client)
 
     def figures(self) -> dict[str, Any]:
@@ -84,10 +86,10 @@ async def publish(server: Any, rate: float) -> None:
 
 async def tell(server: Any) -> None:
     """Print how things are."""
-    status = Path("/proc/self/status")
+    process = psutil.Process()
     while True:
         await asyncio.sleep(1)
-        rss = int(next(line for line in status.read_text().splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
+        rss = process.memory_info().rss
         figures = {"rss": rss, "cpu": time.process_time(), "clients": len(server.figures()["clients"])}
         print(json.dumps(figures), flush=True)
 
