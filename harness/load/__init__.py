@@ -18,8 +18,8 @@ SIGKILL or SIGSTOP meets them all, none outlives it, and they reach dependencies
 | plumbing.py and all else | in Locust's processes, under gevent, which nothing outside of them imports |
 
 What users record goes from workers to the master as messages of Locust's own, so it does from other machines too; from
-the master through a pipe to the host process, and from there into the history. When the host is killed, what a worker
-has recorded in its last `worker.FLUSH_S` may be missing; with one process nothing is.
+the master through a pipe to the host process, and from there into the history. When the host is killed, the end of that
+may be missing: what is in the pipe, milliseconds, and with workers what one has recorded in its last `worker.FLUSH_S`.
 
 Locust's own troubles are errors of the harness, never a verdict about the target: a process that ends unasked or with a
 code, a worker that is lost, a user's code that raises, fewer users than were asked for. *Failed requests are none of

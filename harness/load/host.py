@@ -23,6 +23,7 @@ from harness.load import wire
 from harness.load.errors import LocustError
 from harness.load.spec import Crew, LocustLoad
 from harness.world.real import launch
+from harness.world.real import wire as host_wire
 from harness.world.real.pipes import LineSplitter, PipeReader
 from harness.world.real.service import Service
 
@@ -52,20 +53,31 @@ def locate(locustfile: str) -> Path:
 
 
 async def run_load(
-    load: LocustLoad,
-    crew: Crew,
-    assignment: wire.Assignment,
+    host: host_wire.Assignment,
     sink: Sink,
     *,
     began: Callable[[], None],
     asked_to_stop: Callable[[], Coroutine[Any, Any, None]],
-    folder: Path,
 ) -> None:
-    """Make the load until `asked_to_stop` returns; call `began` once it has begun. Raises `LocustError`."""
+    """Make the host's load until `asked_to_stop` returns; call `began` once it has begun. Raises `LocustError`."""
+    load, crew = host.load, host.crew
+    assert load is not None
     check_installed()
-    locustfile = locate(load.locustfile)
+    assignment = wire.Assignment(
+        name=host.name,
+        incarnation=host.incarnation,
+        params=host.params,
+        endpoints=host.endpoints,
+        seed=host.seed,
+        start_ns=host.start_ns,
+        users=load.users,
+        spawn_rate=load.spawn_rate,
+        workers=crew.workers + crew.elsewhere,
+        links_before=host.links_before,
+    )
+    words = arguments(load, crew, locate(load.locustfile), assignment)
     async with _locust(sink, began) as locust:
-        await locust.start(arguments(load, crew, locustfile, assignment), crew, assignment, folder)
+        await locust.start(words, crew, assignment, Path(host.disk))
         await locust.until(asked_to_stop)
         await locust.finish()
 

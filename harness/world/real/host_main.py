@@ -27,7 +27,6 @@ from typing import Any
 from harness.errors import WorldError
 from harness.history.events import Event
 from harness.history.recorder import OperationLog
-from harness.load import wire as load_wire
 from harness.load.errors import LocustError
 from harness.load.host import run_load
 from harness.tape import Stream, Tape
@@ -233,28 +232,7 @@ def _begin_program(assignment: wire.Assignment, host: ProcessHost, pipe: History
 
 def _begin_load(assignment: wire.Assignment, host: ProcessHost, pipe: HistoryPipe) -> Coroutine[Any, Any, None]:
     """Return the load at work, which tells itself when it has begun."""
-    assert assignment.load is not None
-    told = load_wire.Assignment(
-        name=assignment.name,
-        incarnation=assignment.incarnation,
-        params=assignment.params,
-        endpoints=assignment.endpoints,
-        seed=assignment.seed,
-        start_ns=assignment.start_ns,
-        users=assignment.load.users,
-        spawn_rate=assignment.load.spawn_rate,
-        workers=assignment.crew.workers + assignment.crew.elsewhere,
-        links_before=assignment.links_before,
-    )
-    return run_load(
-        assignment.load,
-        assignment.crew,
-        told,
-        pipe,
-        began=lambda: pipe.send(wire.ProgramRunning()),
-        asked_to_stop=host.stopping,
-        folder=host.disk,
-    )
+    return run_load(assignment, pipe, began=lambda: pipe.send(wire.ProgramRunning()), asked_to_stop=host.stopping)
 
 
 def main(parent: int, history: int, control: int, past: int) -> int:
