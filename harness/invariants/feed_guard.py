@@ -77,16 +77,21 @@ class Guarded:
             return
         if told.get("lasted_ns", 0) > self.limit_ns + feed.slack_ns:
             yield Offence(one.actor, label, one.end_ns, f"was there for {human(told['lasted_ns'])}")
-        elif status is None and code not in (*self.codes[kind], _FULL) and not _closes(history, one):
+        elif status is None and code not in (*self.codes[kind], _FULL) and not _closes(history, feed, one):
             said = "the connection just ended" if code is None else f"was told {code}"
             yield Offence(one.actor, label, one.end_ns, f"{said}, not {' or '.join(map(str, self.codes[kind]))}")
 
 
-def _closes(history: History, one: OperationRecord) -> bool:
-    """Tell whether the server was being closed when the intruder was told something."""
+def _closes(history: History, feed: Feed, one: OperationRecord) -> bool:
+    """Tell whether the server was being closed, or not yet open again, when the intruder was told something.
+
+    Where it is reached through a proxy, who comes in between is let in by that, and the connection then just ends.
+    """
     assert one.end_ns is not None
+    opened = [start.end_ns for start in operations(history, "start") if start.end_ns is not None]
     return any(
-        close.start_ns <= one.end_ns and one.start_ns <= (close.end_ns or history.end_ns)
+        close.start_ns <= one.end_ns
+        and one.start_ns <= min((at for at in opened if at > close.start_ns), default=history.end_ns) + feed.slack_ns
         for close in operations(history, "close")
     )
 

@@ -309,6 +309,10 @@ def test_a_server_that_is_closed_says_so() -> None:
     assert judge(guarded(), intruder("flood", code=1012)).verdict is VIOLATED
     closing = intruder("flood", code=1012).call("dashboard", "close", 5.5, 7, {}, {})
     assert judge(guarded(), closing).verdict is HOLDS
+    closed = intruder("flood").call("dashboard", "close", 3, 4, {}, {})
+    assert judge(guarded(), closed).verdict is HOLDS
+    opened = closed.call("dashboard", "start", 4, 4.5, {}, {})
+    assert judge(guarded(), opened).verdict is VIOLATED
 
 
 def test_the_cap_holds() -> None:
