@@ -1,7 +1,7 @@
 """What a second job is worth, and how long 500 seeds of `redis-outage` take. Prints; run it while nothing else runs.
 
-Both orders of one job and two are timed, and the ratio is that of the sums, so that a machine that gets slower or faster
-meanwhile counts for neither. Processes start anew each time, as they do on a command line.
+Both orders of one job and two are timed, and the ratio is that of the sums, so that a machine that gets slower or
+faster meanwhile counts for neither. Processes start anew each time, as they do on a command line.
 """
 
 import os
@@ -29,9 +29,8 @@ def test_two_jobs_on_two_cores(tmp_path: Path) -> None:
         took[jobs] += _timed(tmp_path, jobs)
     ratio = took[1] / took[2]
     each_s = took[2] / 2 / _SEEDS
-    print(
-        f"\nload {os.getloadavg()[0]:.1f}; {_SEEDS} seeds: {took[1] / 2:.1f} s with one job, {took[2] / 2:.1f} s with two"
-    )
+    one_s, two_s = took[1] / 2, took[2] / 2
+    print(f"\nload {os.getloadavg()[0]:.1f}; {_SEEDS} seeds: {one_s:.1f} s with one job, {two_s:.1f} s with two")
     print(f"two jobs are {ratio:.2f} x one: the target of {_TARGET} is {'reached' if ratio >= _TARGET else 'missed'}")
     whole_s = each_s * _CAMPAIGN
     said = "reached" if whole_s <= _CAMPAIGN_S_MAX else "missed"
