@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from harness.testing.toxics import Toxics
 
 _MARKER = (
-    "chaos(scenario, *, seeds=20, seed=1, target=None, world='sim', profile=None): run that scenario before the test, "
-    "and fail it unless every seed passes; target is 'PORT=module:factory', or a mapping of ports to factories"
+    "chaos(scenario, *, seeds=20, seed=1, target=None, world='sim', profile=None, shrink_s=60): run that scenario "
+    "before the test, and fail it unless every seed passes; target is 'PORT=module:factory', or a mapping of ports to "
+    "factories; a failure is made smaller for at most shrink_s seconds"
 )
 
 

@@ -55,10 +55,11 @@ SCENARIO = Scenario(
     ports={"doubler": "own.doubling:make"},
     dependencies=(),
     profiles={
-        "full": Profile(
+        name: Profile(
             hosts=(HostSpec(name="worker", program=work),), schedule=(), settle_ns=seconds(1),
             needs=(at_least(3, "double"),),
         )
+        for name in ("full", "short")
     },
     invariants=(Even(),),
 )
@@ -84,7 +85,7 @@ async def test_passes(chaos):
     assert [run["seed"] for run in chaos.runs] == [1, 2]
 
 
-@pytest.mark.chaos("doubling", seeds=2, target={"doubler": squaring})
+@pytest.mark.chaos("doubling", seeds=2, target={"doubler": squaring}, shrink_s=0)
 def test_fails():
     raise AssertionError("the body of a test whose scenario failed is not run")
 
@@ -122,7 +123,8 @@ def test_a_marked_test_passes_or_says_what_happened(project):
     done.assert_outcomes(passed=1, failed=2)
     assert "doubling [sim]: FAIL with seed " in text
     assert "  D1 even: 1 result was odd (limit 0)" in text
-    assert "    >     1.500 s  worker  doubled to something odd  n-1" in text
+    assert "  >     1.500 s  worker  doubled to something odd  n-1" in text
+    assert "  smaller: harness shrink reports/out/" in text
     assert "--target doubler=test_own:squaring" in text
     assert "  report: reports/out/" in text
     assert "@pytest.mark.chaos: unknown scenario 'doublin'; did you mean 'doubling'?" in text
@@ -211,7 +213,34 @@ def test_an_inconclusive_run_is_a_failure_with_its_doubts():
         "  fault redis.outage (hang) shows no evidence that it bit",
         "  replay: harness run s --seed 2",
     ]
+    assert explain(runs[:1]) == "no run was made"
     assert explain(runs).splitlines()[:2] == [
-        "s [sim]: ERROR with seed 3; of 3 seeds 2 did not pass: 3, 2",
+        "s [sim]: ERROR with seed 3; of 3 seeds 2 did not pass: 2, 3",
         "  host a failed: ValueError",
+    ]
+
+
+def test_a_shrunk_failure_stands_for_its_timeline():
+    """The simplest run takes the place of the first one's rows; without it there is the command that finds it."""
+    row = {"time_s": 1.5, "actor": "a", "event": "lost", "id": "7", "offending": True}
+    broken = {"id": "D1", "name": "even", "finding": {"sentence": "1 was odd", "rows": [row]}}
+    runs = [run_of(4, "FAIL", invariants=[broken], history="out/r/histories/h.jsonl")]
+
+    assert explain(runs).splitlines() == [
+        "s [sim]: FAIL with seed 4",
+        "  D1 even: 1 was odd",
+        "    >     1.500 s  a  lost  7",
+        "  replay: harness run s --seed 4",
+        "  report: out/r/report.html",
+        "  smaller: harness shrink out/r/histories/h.jsonl",
+    ]
+    assert explain(runs, "VIOLATED  D1\n\nTimeline\n").splitlines()[1:] == [
+        "  D1 even: 1 was odd",
+        "  replay: harness run s --seed 4",
+        "  report: out/r/report.html",
+        "",
+        "The simplest run that fails in the same way:",
+        "  VIOLATED  D1",
+        "",
+        "  Timeline",
     ]
