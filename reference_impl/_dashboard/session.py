@@ -120,7 +120,7 @@ class Session:
             await self._race(self._send_all(joined), self._receive_all())
         except Ending as ending:
             await self.close(ending.code, ending.reason)
-        except (WebSocketDisconnect, OSError, RuntimeError):  # RuntimeError: it was closed while a frame was on its way
+        except (WebSocketDisconnect, OSError):
             self._wire.cut()
 
     async def close(self, code: int, reason: str) -> None:
@@ -217,6 +217,9 @@ class Session:
     async def _send(self, text: str) -> None:
         self._framed_at = self._sending_since = self._now()
         self._in_hand = len(text)
-        await self._websocket.send({"type": "websocket.send", "text": text})
+        try:
+            await self._websocket.send({"type": "websocket.send", "text": text})
+        except RuntimeError as error:  # it was closed while the frame waited
+            raise WebSocketDisconnect(1006) from error
         self._sending_since = None
         self._in_hand = 0

@@ -23,6 +23,8 @@ OPTIONS = Options(
 )
 KEYS = ("a", "b", "c", "d", "e")
 RESERVED = 100
+LONG = 25
+"""A life has so many events at least before it ends, as otherwise hardly anything would happen in one."""
 
 
 @dataclass(eq=False)
@@ -61,24 +63,23 @@ class FeedRules(RuleBasedStateMachine):
     def begin(self) -> None:
         """An empty feed."""
         self.now = 10 * SECOND
+        self.life = 0
         self.published: list[tuple[int, str, str, str]] = []
         self.clients: list[Client] = []
         self.stored = Restored(
             epoch="e", seq=0, reserved=RESERVED, resume_floor=0, critical_floor=0, critical=[], latest=[]
         )
         self.feed = self.feed_type(OPTIONS, self.stored)
+        self.join()
+        self.join()
 
-    @rule(key=st.sampled_from(KEYS), count=st.integers(1, 6))
-    def publish_state(self, key: str, count: int) -> None:
-        """Some values of one key."""
-        for _ in range(count):
-            self.publish("x.state", key)
-
-    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=6))
-    def publish_states(self, keys: list[str]) -> None:
-        """Values of several keys."""
+    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=6), taking=st.booleans())
+    def publish_state(self, keys: list[str], taking: bool) -> None:
+        """Values of some keys; others of these may be on their way already."""
         for key in keys:
             self.publish("x.state", key)
+        for client in self.clients if taking else ():
+            self.take_one(client)
 
     @rule(count=st.integers(1, 4), topic=st.sampled_from(("ess.state", "order.update")))
     def publish_critical(self, count: int, topic: str) -> None:
@@ -88,6 +89,7 @@ class FeedRules(RuleBasedStateMachine):
 
     def publish(self, topic: str, key: str) -> None:
         """Publish one, and note it."""
+        self.life += 1
         event = self.feed.publish(topic, key, len(self.published), 0, self.now)
         assert event.seq == self.feed.seq
         assert not self.published or event.seq > self.published[-1][0]
@@ -130,6 +132,7 @@ class FeedRules(RuleBasedStateMachine):
         while self.take_one(client) and all_of_it:
             pass
 
+    @precondition(lambda self: self.life > LONG)
     @rule()
     def restart(self) -> None:
         """The server ends in good order, and begins again."""
@@ -137,6 +140,7 @@ class FeedRules(RuleBasedStateMachine):
             self.feed.settle(event.seq, self.now)
         self.begin_again(self.feed.seq, self.feed.resume_floor, list(self.feed.latest.values()))
 
+    @precondition(lambda self: self.life > LONG)
     @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:
         """The server is killed: what was staged is lost, and some of the latest values."""
@@ -166,6 +170,7 @@ class FeedRules(RuleBasedStateMachine):
             latest=sorted([*latest, *self.feed.latest_critical.values()]),
         )
         self.feed = self.feed_type(OPTIONS, restored)
+        self.life = 0
         for client in self.clients:
             self.connect(client, Had(epoch="e", last_seq=client.through, critical_seq=client.critical_seq))
 
