@@ -13,7 +13,7 @@ from harness.cli.main import cli
 from harness.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "scenarios/README.md", "harness/README.md")
 COMMANDS = tuple(cli.list_commands(click.Context(cli)))
 
 
