@@ -177,7 +177,8 @@ def _deltas(old: Sequence[Sample], new: Sequence[Sample], *, is_paired: bool) ->
     tail = TAIL / max(1, moved)
     deltas = tuple(_delta(one, *values[one.name], tail=tail, is_paired=is_paired) for one in measures)
     told = tuple(delta for delta in deltas if any(delta.samples))
-    if any(delta.shift is None and delta.before != delta.after for delta in told):
+    differing = [delta for delta in told if delta.before != delta.after]
+    if differing and all(delta.shift is None for delta in differing):
         seeds = f"{len(old)} and {len(new)} judged seeds" if len(old) != len(new) else f"{len(old)} judged seed(s)"
         needed = f"at least {pairs_needed(tail)}" if is_paired else "more"
         return told, f"{seeds}: it takes {needed} to tell a shift from the spread of seeds, so nothing is flagged"

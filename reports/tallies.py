@@ -32,7 +32,7 @@ def _rate(tally: Tally) -> str:
         return f"none of {plural(tally.runs, 'run')} was judged"
     interval = f"{_percent(tally.low)} to {_percent(tally.high)}"
     judged = plural(tally.judged, "judged run")
-    return f"{tally.passed:,} of {judged} passed, {_percent(tally.rate)} ({CONFIDENCE:.0%} interval {interval})"
+    return f"{tally.passed:,} of {judged} passed, {_percent(tally.rate)} ({CONFIDENCE * 100:.0f} % interval {interval})"
 
 
 def _percent(share: float) -> str:

@@ -196,3 +196,15 @@ def test_what_else_differs_is_said():
     """Another Python explains many a shift."""
     before, after = (side(sample(1), environment={"python": version, "harness": "1"}) for version in ("3.11", "3.12"))
     assert compare(before, after).environment == ("python: 3.11 before, 3.12 now",)
+
+
+def test_a_figure_that_few_seeds_have_does_not_keep_others_from_being_told():
+    """Twelve seeds are enough, though only two of them have recovered at all."""
+    before = [sample(seed, put_fail=0, recovery_s=1.0 if seed < 3 else None) for seed in range(1, 13)]
+    after = [sample(seed, put_fail=5, recovery_s=9.0 if seed < 3 else None) for seed in range(1, 13)]
+    group = only_group(before, after)
+    assert {one.name: (one.change, one.samples) for one in group.deltas} == {
+        "put_fail": ("regression", (12, 12)),
+        "recovery_s": ("", (2, 2)),
+    }
+    assert group.why == ""

@@ -339,3 +339,15 @@ def test_a_gate_in_which_nothing_is_required_is_inconclusive(harness, ran, proje
 
     assert said.code == 7
     assert "not required" in said.out
+
+
+def test_a_run_with_a_budget_gives_every_scenario_its_first_seed_before_any_its_second(harness, ran):
+    """What was not done makes it inconclusive, as every seed of a run was asked for."""
+    assert harness("run", "--seeds", "2", "--time-budget", "60").code == 0
+    assert [(one.scenario.name, one.seed) for one in orders_of(ran)] == [
+        ("redis-outage", 1),
+        ("signal-flood", 1),
+        ("redis-outage", 2),
+        ("signal-flood", 2),
+    ]
+    assert harness("run", "--time-budget", "0.000001").code == 7
