@@ -103,6 +103,11 @@ class HostProcess:
         """Whether it has not come to its end."""
         return not self.change
 
+    @property
+    def is_load(self) -> bool:
+        """Whether Locust makes it, and not a program."""
+        return self._assignment.load is not None
+
     async def start(self, run: Run, log_path: Path, scratch: Path) -> None:
         """Start the process and record it; use `begun` to wait for its program."""
         log = BoundedLog(log_path, bytes_max=_LOG_BYTES_MAX)

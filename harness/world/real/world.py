@@ -232,7 +232,7 @@ class RealWorld:
         `silent` makes no difference here: the kernel of a living machine always tells the peers of the dead
         process. Raises `WorldError` if the host is not running, or its history was malformed.
         """
-        host = self._running(name)
+        host = self._whole(name)
         await self._shut(name)
         await host.kill()
 
@@ -241,12 +241,12 @@ class RealWorld:
     ) -> None:
         """SIGKILL `delay_ns` after the operation is known to have begun; `steps` is for worlds that can count them."""
         del steps
-        await self._running(name).kill_inside(lambda event: begins(event, operation, where), delay_ns)
+        await self._whole(name).kill_inside(lambda event: begins(event, operation, where), delay_ns)
         await self._shut(name)
 
     async def freeze_host(self, name: str) -> None:
         """SIGSTOP a host and what it started in its process group; return when it stands still."""
-        await self._running(name).freeze()
+        await self._whole(name).freeze()
 
     async def thaw_host(self, name: str) -> None:
         """SIGCONT; nothing happens if the host is not frozen (it may have been killed meanwhile)."""
@@ -350,6 +350,15 @@ class RealWorld:
         host = self._host(name)
         if not host.alive:
             raise WorldError(f"host {name!r} is not running: {host.change}, {host.detail}")
+        return host
+
+    def _whole(self, name: str) -> HostProcess:
+        """Return a running host, all of which is on this machine, so that a signal meets all of it."""
+        host = self._running(name)
+        if self._crew.elsewhere and host.is_load:
+            raise WorldError(
+                f"host {name!r} cannot be killed or frozen: {self._crew.elsewhere} of its workers are elsewhere"
+            )
         return host
 
     async def _close(self, *, gently: bool) -> None:
