@@ -50,6 +50,11 @@ class Crew:
         return self.workers + self.elsewhere == 0
 
     @property
+    def whole(self) -> bool:
+        """Are all of its processes ours, so that a signal meets all of them?"""
+        return self.elsewhere == 0 and self.master is None
+
+    @property
     def shared(self) -> bool:
         """Is there something that two runs at a time would both want?"""
         return self.bind_port != 0 or self.master is not None

@@ -355,10 +355,8 @@ class RealWorld:
     def _whole(self, name: str) -> HostProcess:
         """Return a running host, all of which is on this machine, so that a signal meets all of it."""
         host = self._running(name)
-        if self._crew.elsewhere and host.is_load:
-            raise WorldError(
-                f"host {name!r} cannot be killed or frozen: {self._crew.elsewhere} of its workers are elsewhere"
-            )
+        if host.is_load and not self._crew.whole:
+            raise WorldError(f"host {name!r} cannot be killed or frozen: its master or workers are not ours alone")
         return host
 
     async def _close(self, *, gently: bool) -> None:

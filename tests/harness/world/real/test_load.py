@@ -171,7 +171,7 @@ async def test_workers_here_and_elsewhere_make_the_load(loaded, sink, tmp_path):
         loaded(load(users=4), workers=1, elsewhere=1, bind_port=kept.port) as world,
     ):
         await sink.until(lambda: answers(sink) >= 40)
-        with pytest.raises(WorldError, match="1 of its workers are elsewhere"):
+        with pytest.raises(WorldError, match="its master or workers are not ours alone"):
             await world.freeze_host("load")
         assert await world.stop_host("load", timeout_ns=STOP_NS)
         assert await asyncio.wait_for(theirs.wait(), 5) == 0
