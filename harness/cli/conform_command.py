@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.config import load_config
+from harness.cli.width import text_width
 from harness.errors import UsageError
 from harness.verdict import EXIT_PASS, EXIT_VIOLATED
 
@@ -60,6 +61,8 @@ def _print(one: "Conformance", path: str) -> None:
     for word, texts in (("ok", list(dict.fromkeys(one.worked))), ("WRONG", list(one.problems))):
         for text in texts:
             shown = "".join(sign if sign.isprintable() else "?" for sign in text)
-            click.echo(click.wrap_text(shown, width=79, initial_indent=f"  {word:<6}", subsequent_indent=" " * 8))
+            click.echo(
+                click.wrap_text(shown, width=text_width(), initial_indent=f"  {word:<6}", subsequent_indent=" " * 8)
+            )
     count = len(one.problems)
     click.echo("  It fits." if not count else f"  It does not fit: {count} thing{'s' if count > 1 else ''} to mend.")

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.checkup import Check, checkup, size
 from harness.cli.config import Config, load_config
+from harness.cli.width import text_width
 from harness.errors import HarnessError
 from harness.registry import discover
 from harness.verdict import EXIT_HARNESS_ERROR, EXIT_PASS
@@ -19,7 +20,6 @@ from harness.verdict import EXIT_HARNESS_ERROR, EXIT_PASS
 if TYPE_CHECKING:
     from harness.world.real.leftovers import LeftProcess, LeftRun
 
-_WIDTH: Final = 79
 _NAME_WIDTH: Final = 18
 _WORDS: Final = {"ok": "ok", "absent": "-", "broken": "BROKEN"}
 
@@ -140,7 +140,9 @@ def _line(check: Check) -> None:
 
 
 def _wrapped(text: str, first: str, rest: str | None = None) -> None:
-    """Print foreign text (paths, command lines) in 80 columns, with nothing in it that a terminal would obey."""
+    """Print foreign text (paths, command lines) as wide as there is room, with nothing that a terminal would obey."""
     shown = "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))
     follow = " " * (len(first) + 2) if rest is None else rest
-    click.echo(textwrap.fill(shown, _WIDTH, initial_indent=first, subsequent_indent=follow, break_on_hyphens=False))
+    click.echo(
+        textwrap.fill(shown, text_width(), initial_indent=first, subsequent_indent=follow, break_on_hyphens=False)
+    )

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from harness.cli.config import load_config
+from harness.cli.width import text_width
 from harness.registry import discover, select
 from harness.scenario import Scenario
 
@@ -24,7 +25,7 @@ def command(keyword: str | None, *, as_json: bool) -> int:
     for one in scenarios:
         fields = _fields(one)
         click.echo(f"{one.name}  (patch {one.patch}, {one.priority})")
-        click.echo(f"  {one.title}")
+        click.echo(click.wrap_text(one.title, width=text_width(), initial_indent="  ", subsequent_indent="  "))
         for label in ("ports", "faults", "invariants", "flawed", "profiles"):
             _wrapped(label, fields[label])
         click.echo()
@@ -47,5 +48,7 @@ def _fields(scenario: Scenario) -> dict[str, Any]:
 
 
 def _wrapped(label: str, values: list[str]) -> None:
-    text = click.wrap_text(", ".join(values), width=79, initial_indent=f"  {label:<11}", subsequent_indent=" " * 13)
+    text = click.wrap_text(
+        ", ".join(values), width=text_width(), initial_indent=f"  {label:<11}", subsequent_indent=" " * 13
+    )
     click.echo(text)
