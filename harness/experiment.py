@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """A fault budget: beyond so many of the faults that match, the scenario's invariants do not apply.
+    """A fault budget: beyond so many of the faults that match, invariants do not apply.
 
     `faults` is a pattern over `name/mode on` (`redis.outage/crash-lose-* on redis`). They count if they hold at once;
-    `ever`: in the whole run.
+    `ever`: in the whole run. `invariants` are the ids of those that then do not judge; none are named: none would, and
+    more than that is never drawn.
     """
 
     count: int
     faults: str
     ever: bool = False
+    invariants: tuple[str, ...] = ()
 
     def covers(self, entry: str) -> bool:
         """Say whether that entry of a menu counts."""
@@ -49,6 +51,20 @@ class Exploring:
     without: tuple[str, ...] = ()
     budget: tuple[AtMost, ...] = ()
     workload: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+
+    def budget_of(self, invariant: str) -> tuple[AtMost, ...]:
+        """Return the limits beyond which that invariant does not judge."""
+        return tuple(limit for limit in self.budget if invariant in limit.invariants)
+
+    @property
+    def bounds(self) -> tuple[AtMost, ...]:
+        """The limits beyond which nothing is drawn."""
+        return tuple(limit for limit in self.budget if not limit.invariants)
+
+
+def cannot_bear(*patterns: str, invariants: tuple[str, ...]) -> tuple[AtMost, ...]:
+    """Return the budget of invariants that do not judge what happens when any such fault does."""
+    return tuple(AtMost(0, pattern, ever=True, invariants=invariants) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True, order=True)

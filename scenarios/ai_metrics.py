@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from harness.experiment import Exploring, cannot_bear
 from harness.faults import network, process
 from harness.invariants.ai_absence import absent_is_absent
 from harness.invariants.ai_freshness import fresh
@@ -123,6 +124,20 @@ SCENARIO = Scenario(
         absent_is_absent(window=WINDOW, stuck_after=STUCK_AFTER),
         fresh(STALE_NS, window=WINDOW, stuck_after=STUCK_AFTER),
         bounded("metrics", ms(200), id="AI5", at="p99", real_limit_ns=seconds(1)),
+    ),
+    explore=Exploring(
+        budget=cannot_bear(
+            "process.power_off/*",
+            "process.freeze/*",
+            "network.half_open/*",
+            "network.partition/*",
+            "network.drop_http_reply/*",
+            "network.bandwidth/*",
+            "network.latency/* (400 ms)",
+            "network.slice/*",
+            "service.misbehaves/*",
+            invariants=("AI4", "AI5"),  # what nobody answers is late, whatever the engine does
+        ),
     ),
     flawed=(
         _flawed("planned", "AI1", "AI2", "AI3", "AI4"),

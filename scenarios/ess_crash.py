@@ -4,6 +4,7 @@ It also trips while its disk takes nothing, and dies then; it starts again when 
 """
 
 from harness.dependencies.redis import faults as redis
+from harness.experiment import Exploring
 from harness.faults import process
 from harness.faults.disk import damage, disk_full
 from harness.invariants.needs import at_least, observed_at_least
@@ -125,6 +126,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=with_crashes(),
+    explore=Exploring(add=(damage("desk", _STATE, *_DAMAGES),)),
     flawed=(
         flawed("planned", "ES2", "ES5"),
         flawed("forgets_on_restart", "ES5"),

@@ -1,5 +1,6 @@
 """Patch 5: the portfolio dies in the middle of whatever it does, and finds its snapshot damaged, or its disk full."""
 
+from harness.experiment import Exploring
 from harness.faults import disk, process
 from harness.invariants.needs import at_least
 from harness.scenario import Profile, Scenario, between, during
@@ -48,6 +49,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=invariants(),
+    explore=Exploring(add=(disk.damage("keeper", "*snapshot*"),)),
     flawed=(
         flawed("planned", "PF1", "PF2", "PF3", "PF4", "PF5"),
         flawed("snapshot_not_atomic", "PF5"),

@@ -5,6 +5,7 @@ damaged, and the clocks of both are wrong for some of the time. When it is over,
 """
 
 from harness.dependencies.redis import faults as redis
+from harness.experiment import Exploring
 from harness.faults import clock, disk, process
 from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
@@ -74,6 +75,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=invariants(),
+    explore=Exploring(add=tuple(disk.damage(f"desk-{number}", SNAPSHOTS) for number in (1, 2, 3))),
     flawed=(
         flawed("planned", "PS1", "PS2", "PS3", "PS5"),
         flawed("serves_stale_forever", "PS1"),

@@ -5,6 +5,7 @@ last second of writes or with everything, writers die in the middle of an update
 """
 
 from harness.dependencies.redis import faults as redis
+from harness.experiment import Exploring
 from harness.faults import clock, network, process
 from harness.faults.network import LinkFault
 from harness.invariants.needs import at_least, observed_at_least
@@ -112,6 +113,13 @@ SCENARIO = Scenario(
         ),
     },
     invariants=(*invariants(), single_flight(delay_ns=ms(_DELAY_MS))),
+    explore=Exploring(
+        # What is owed of refreshes is known for this delay and this command.
+        add=tuple(
+            network.delay_reply(desk, "redis", commands=["GET"], delay_ms=_DELAY_MS) for desk in ("desk-1", "desk-2")
+        ),
+        without=("network.delay_reply/* on risk->*", "network.delay_reply/* on desk-head->*"),
+    ),
     flawed=(
         flawed("planned", "PS2", "PS3", "PS4", "PS6"),
         flawed("last_writer_wins", "PS3"),

@@ -104,7 +104,8 @@ def _stored(name: str, failure: Failure, small: Experiment, laboratory: Laborato
 def _ids(laboratory: Laboratory, small: Experiment) -> tuple[str, ...]:
     """Return the invariants that this experiment says something of: a repaired target then passes it."""
     results = laboratory.make(small)[1].result.invariants
-    return tuple(one.id for one in results if one.verdict in {Outcome.VIOLATED, Outcome.HOLDS})
+    judges = laboratory.judges(small)
+    return tuple(one.id for one in results if one.id in judges and one.verdict in {Outcome.VIOLATED, Outcome.HOLDS})
 
 
 def _written(

@@ -21,6 +21,7 @@ _LENGTHS_MS: Final = (300, 1_000, 3_000, 10_000, 60_000)
 _ORDERS: Final = (None, 0, 1, None, 2, 3)
 """Of callbacks: mostly shuffled, by priority with a few changes, or as asyncio has them."""
 _STEP_MS: Final = 10
+_SOON_MS: Final = 1_000
 _WAIT_MS_MIN: Final = 1_000
 """For so long at least a kill lies in wait for its operation."""
 _INSIDE: Final = "process.kill_inside"
@@ -49,7 +50,9 @@ def fresh(dice: Dice, larder: Larder) -> Experiment:
     mask = dice.below(1 << len(kinds))
     enabled = [kind for number, kind in enumerate(kinds) if mask >> number & 1] or list(kinds)
     count = _pick(dice, _COUNTS) if kinds else 0
-    faults = [_fault(dice, enabled, larder.span_ms) for _ in range(count)]
+    faults: list[Held] = []
+    for _ in range(count):
+        faults.append(_near(dice, _fault(dice, enabled, larder.span_ms), faults))
     return Experiment(
         profile=larder.wishes.profile,
         seed=dice.below(SEEDS),
@@ -58,6 +61,17 @@ def fresh(dice: Dice, larder: Larder) -> Experiment:
         workload=_workload(dice, larder.wishes),
         changes=_pick(dice, _ORDERS),
     )
+
+
+def _near(dice: Dice, fault: Held, others: Sequence[Held]) -> Held:
+    """Have two of three faults begin while another holds, or just after it: what recovers is hurt most easily."""
+    if not others or not dice.below(3):
+        return fault
+    other = _pick(dice, others)
+    after_ms = _STEP_MS * dice.below(1 + other.length_ms // _STEP_MS)
+    if dice.below(3) == 0:
+        after_ms = other.length_ms + _STEP_MS * dice.below(_SOON_MS // _STEP_MS)
+    return replace(fault, start_ms=other.start_ms + after_ms)
 
 
 def mutated(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
@@ -150,7 +164,7 @@ def _with(parent: Experiment, at: int, fault: Held, larder: Larder) -> Experimen
 
 
 def _legal(faults: Sequence[Held], larder: Larder) -> tuple[Held, ...]:
-    return legal(faults, larder.menu, larder.wishes.budget, larder.span_ms)
+    return legal(faults, larder.menu, larder.wishes.bounds, larder.span_ms)
 
 
 def _pick(dice: Dice, options: Sequence[T]) -> T:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.experiment import Experiment
 from harness.explore.applied import applied
+from harness.explore.legal import affordable
 from harness.runner import Made, Order, make
 from harness.scenario import Scenario
 from harness.verdict import INTERRUPTED, Outcome
@@ -51,9 +52,18 @@ class Laboratory:
             raise KeyboardInterrupt
         self.count += 1
         errors = made.result.errors
-        violated = () if errors else tuple(one.id for one in made.result.invariants if one.verdict is Outcome.VIOLATED)
+        judges = () if errors else self.judges(experiment)
+        violated = tuple(
+            one.id for one in made.result.invariants if one.verdict is Outcome.VIOLATED and one.id in judges
+        )
         outcomes = self._known[experiment] = Outcomes(violated, errors)
         return outcomes, made
+
+    def judges(self, experiment: Experiment) -> list[str]:
+        """Return the invariants that apply: those whose fault budget is kept."""
+        wishes = self.scenario.explore
+        ids = [one.id for one in self.scenario.invariants]
+        return [name for name in ids if affordable(experiment.faults, wishes.budget_of(name))]
 
     def outcomes(self, experiment: Experiment) -> Outcomes:
         """Return what it comes to; it is made only if that is not known."""

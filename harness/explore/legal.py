@@ -46,6 +46,11 @@ def legal(faults: Iterable[Held], menu: Menu, budget: Sequence[AtMost], span_ms:
     return tuple(kept)
 
 
+def affordable(faults: Sequence[Held], budget: Sequence[AtMost]) -> bool:
+    """Say whether these faults are within all of these limits."""
+    return all(_affordable(fault, faults[:at], limit) for at, fault in enumerate(faults) for limit in budget)
+
+
 def _within(fault: Held, span_ms: int) -> Held:
     start_ms = max(0, min(fault.start_ms, span_ms - LENGTH_MS_MIN))
     return Held(start_ms, min(fault.length_ms, span_ms - start_ms), fault.entry)

@@ -232,5 +232,5 @@ def _first_seeds(best: Experiment, larder: Larder) -> Iterator[Experiment]:
 def _with(best: Experiment, at: int, fault: Held, larder: Larder) -> Experiment:
     """Put a fault in the place of another, if that is possible; else leave all as it is."""
     faults: Sequence[Held] = [*best.faults[:at], fault, *best.faults[at + 1 :]]
-    allowed = legal(faults, larder.menu, larder.wishes.budget, best.span_ms)
+    allowed = legal(faults, larder.menu, larder.wishes.bounds, best.span_ms)
     return replace(best, faults=allowed) if len(allowed) == len(faults) else best
