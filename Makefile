@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Images of containers often forbid bytecode. Hundreds of processes start here, and each would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup gate campaign test soak lint format bench ml tft clients client-table lock clean
+.PHONY: setup gate campaign explore-table test soak lint format bench ml tft clients client-table lock clean
 
 setup: .venv/installed
 
@@ -26,6 +26,11 @@ gate: setup
 # What the gate samples: 200 seeds of every scenario in the sim world; an hour or two on two cores.
 campaign: setup
 	$(BIN)/harness run --seeds 200 --jobs 2
+
+# How many experiments `explore` needs to find each flawed variant: five tries of at most 200; for a night. What is
+# measured is kept in reports/out/explore-table.jsonl, so that it can be broken off, and goes on from there.
+explore-table: setup
+	PYTHONPATH=. $(BIN)/python tests/explore/table.py --jobs 2
 
 # Three workers on two cores: tests of the real world mostly wait, for processes and sockets.
 test: setup

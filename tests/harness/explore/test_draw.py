@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.experiment import AtMost, Experiment, Held
+from harness.experiment import AtMost, Experiment, Held, cannot_bear
 from harness.explore.draw import fresh, mutated
-from harness.explore.legal import GAP_MS, claims, legal
+from harness.explore.legal import GAP_MS, affordable, claims, legal
 from harness.tape import Tape
 from tests.harness.explore.bots import SPAN_MS, declare, stock
 
@@ -94,3 +94,15 @@ def test_of_two_that_exclude_each_other_the_earlier_stays() -> None:
     faults = [Held(1_000, 500, kill), Held(1_600, 500, off), Held(2_500, 500, off)]
 
     assert legal(faults, larder.menu, (), SPAN_MS) == (Held(1_000, 500, kill), Held(2_500, 500, off))
+
+
+def test_an_invariant_says_what_it_cannot_bear() -> None:
+    """Such a fault is drawn all the same, and that invariant alone does not judge it."""
+    wishes = declare(budget=cannot_bear("process.freeze/*", invariants=("X1",))).explore
+    freeze, kill = Held(0, 500, "process.freeze/sigstop on bot"), Held(1_500, 500, "process.kill/sigkill on bot")
+    larder = stock(declare(budget=wishes.budget))
+
+    assert legal([freeze, kill], larder.menu, wishes.bounds, SPAN_MS) == (freeze, kill)
+    assert affordable([kill], wishes.budget_of("X1"))
+    assert not affordable([freeze, kill], wishes.budget_of("X1"))
+    assert affordable([freeze, kill], wishes.budget_of("X2"))
