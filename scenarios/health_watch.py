@@ -1,5 +1,6 @@
 """Patch 10: services fail in every way, one by one, all at once, and with the monitor itself."""
 
+from harness.experiment import Exploring
 from harness.faults import network, process, service
 from harness.faults.base import Fault
 from harness.invariants.health_alerts import once, quiet
@@ -116,6 +117,8 @@ SCENARIO = Scenario(
         ),
     },
     invariants=(detects(), quiet(), isolated(), once(), recovers(), honest()),
+    # Slower than a check's time limit, or than a service's patience with its store, is no harmless latency any more.
+    explore=Exploring(without=("network.latency/* (400 ms)",)),
     flawed=(
         flawed("planned", "HM1", "HM3", "HM4", "HM6"),
         flawed("sequential_polling", "HM3"),
