@@ -42,4 +42,12 @@ def session(text: str) -> Session:
         errors=(text,),
     )
     flawed = (dataclasses.replace(synthetic.flawed()[0], variant=text, by=(text,)),)
-    return synthetic.session(run, flawed=flawed, skipped=(text,), environment={text: text})
+    return synthetic.session(
+        run,
+        flawed=flawed,
+        skipped=(text,),
+        omitted=(text,),
+        environment={text: text},
+        comparison=synthetic.comparison(text),
+        readiness=synthetic.readiness(text),
+    )

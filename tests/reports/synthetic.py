@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import random
 
+from harness.comparison import Comparison, Delta, GroupComparison, KnownFinding
 from harness.history.events import (
     Event,
     FaultBegan,
@@ -26,6 +27,7 @@ from harness.verdict import (
     InvariantResult,
     NeedResult,
     Outcome,
+    PatchReadiness,
     Row,
     RunResult,
     Session,
@@ -269,6 +271,44 @@ def session(*runs: RunResult, command: tuple[str, ...] = ("gate",), **changes: o
     return dataclasses.replace(made, **changes)
 
 
+def comparison(text: str = "reports/out/before") -> Comparison:
+    """A comparison with something of everything; `text` wherever foreign text can stand."""
+    delta = Delta(
+        name="recovery_s", unit="s", less_is_better=True, before=1.0, after=3.5, samples=(20, 20), shift=2.5, low=2.0,
+        high=3.0, change="regression",
+    )  # fmt: skip
+    better = dataclasses.replace(delta, name="publish_p99_ms", after=0.5, shift=-0.5, change="improvement")
+    few = dataclasses.replace(delta, name=text, unit=text, samples=(1, 1), shift=None, low=None, high=None, change="")
+    same = dataclasses.replace(delta, name="publish_fail", after=1.01, shift=0.01, low=-1.0, high=1.0, change="")
+    group = GroupComparison(scenario="redis-outage", world="sim", profile="full", standing="compared", is_paired=True)
+    findings = [KnownFinding(scenario=text, world="sim", profile="full", what=f"{at} {text}") for at in range(4)]
+    return Comparison(
+        baseline=text,
+        groups=(
+            dataclasses.replace(group, deltas=(delta, better, few, same), why=text),
+            dataclasses.replace(group, scenario=text, standing="added", why="not in the baseline"),
+            dataclasses.replace(group, scenario="gone", standing="missing", why="not run this time"),
+            dataclasses.replace(group, world="real", standing="not comparable", why=text),
+        ),
+        new=(findings[0],),
+        ongoing=(findings[1],),
+        resolved=(findings[2],),
+        unseen=(findings[3],),
+        environment=("python: 3.11 before, 3.12 now",),
+    )
+
+
+def readiness(text: str = "the worlds disagree on ws-load") -> tuple[PatchReadiness, ...]:
+    """A patch that is ready, and one that is not and need not be; `text` is why."""
+    return tuple(
+        PatchReadiness(
+            patch=patch, priority=priority, is_required=patch == 1, worlds=("sim", "real"), runs=21, passed=20,
+            invariants=6, invariants_total=7, variants=9, caught=8, reasons=reasons,
+        )
+        for patch, priority, reasons in ((1, "P0", ()), (6, "P2", (text,)))
+    )  # fmt: skip
+
+
 def histories(session: Session) -> dict[str, History]:
     """A history for each run of the session that names one; runs share a few, to keep the tests fast."""
     made: dict[str, History] = {}
@@ -289,7 +329,7 @@ def sessions() -> dict[str, Session]:
         "interrupted": session(run(), exit_code=2, verdict=Verdict.INCONCLUSIVE),
         "empty": session(flawed=()),
         "unnoticed": session(run(), flawed=flawed(caught=False), verdict=Verdict.INCONCLUSIVE, exit_code=7),
-        "regression": session(run(), exit_code=8),
+        "regression": session(run(), exit_code=8, comparison=comparison(), readiness=readiness()),
         "single": session(run(), command=("run", "redis-outage"), flawed=()),
         "campaign": session(
             *(run(Verdict.FAIL if seed % 50 == 49 else Verdict.PASS, seed=seed) for seed in range(500))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from html import unescape
 
 import pytest
 
@@ -10,7 +11,7 @@ from harness.errors import HistoryError
 from harness.history.events import Ok
 from harness.history.history import History
 from harness.units import SECOND
-from harness.verdict import Outcome, PatchReadiness, Row, Verdict
+from harness.verdict import Outcome, Row, Verdict
 from reports import html, json_report, markdown, terminal
 from tests.reports import synthetic
 
@@ -210,16 +211,9 @@ def test_a_larger_size_has_a_row_that_says_so() -> None:
 
 def test_readiness_is_a_table_in_every_format() -> None:
     """Patch, priority, what was seen, and why not; what is not required is told and keeps nothing shut."""
-    patches = [
-        PatchReadiness(
-            patch=patch, priority=priority, is_required=patch == 1, worlds=("sim", "real"), runs=21, passed=20,
-            invariants=6, invariants_total=7, variants=9, caught=8, reasons=reasons,
-        )
-        for patch, priority, reasons in ((1, "P0", ()), (6, "P2", ("the worlds disagree on ws-load",)))
-    ]  # fmt: skip
     session = dataclasses.replace(
         synthetic.session(synthetic.run()),
-        readiness=tuple(patches),
+        readiness=synthetic.readiness(),
         omitted=("ws-load [sim]: 3 further seeds of 2 to 4: time budget of 1 s spent",),
     )
     report = reports.build(session, {})
@@ -235,3 +229,24 @@ def test_readiness_is_a_table_in_every_format() -> None:
         (6, False, False),
     ]
     assert data["omitted"] == list(session.omitted)
+
+
+def test_a_comparison_is_told_alike_in_every_format() -> None:
+    """What is flagged, what was added, is missing or cannot be compared, and what came and went."""
+    report = reports.build(synthetic.sessions()["regression"], {})
+    for text in (markdown.render(report), terminal.render(report), html.render(report)):
+        flat = unescape(" ".join(text.split()))
+        for part in (
+            *(
+                "1 regression and 1 improvement beyond the spread of seeds",
+                "regression",
+                "+2.5",
+                "+2 to +3",
+                "20 paired",
+            ),
+            *("missing, though the baseline has them: gone sim", "redis-outage real, full: not comparable: "),
+            *("New finding: ", "Ongoing finding: ", "Resolved finding: ", "Not looked at again", "python: 3.11 before"),
+        ):
+            assert part.lower() in flat.lower(), part
+    (group, *_) = json.loads(json_report.render(report))["comparison"]["groups"]
+    assert [one["change"] for one in group["measures"]] == ["regression", "improvement", None, None]
