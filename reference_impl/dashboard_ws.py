@@ -69,7 +69,7 @@ __all__ = [
 
 _WRITE_BUFFER: Final = 65_536
 """asyncio's: a connection takes no more frames once so many bytes wait."""
-_SEND_BUFFER: Final = 131_072
+_SEND_BUFFER: Final = 32_768
 """The kernel's, for each connection: left to itself it grows to megabytes, and who reads slowly sees the past."""
 
 

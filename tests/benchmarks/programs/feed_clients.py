@@ -19,7 +19,8 @@ from typing import ClassVar
 TOKEN = "benchmark-token-of-nobody"
 AT = re.compile(rb'"at":(\d+)')
 PING_EVERY_S = 3.0
-WARM_UP_S = 5.0
+WARM_UP_S = 20.0
+"""By then the buffers of slow ones are full."""
 SLOW_BYTES_PER_S = 1_000
 BUFFER = 4_096
 
