@@ -128,7 +128,8 @@ class Session:
         self.ended_as = code
         timeout = self._options.close_timeout
         asyncio.get_running_loop().call_later(timeout, self._wire.cut)
-        with contextlib.suppress(TimeoutError, OSError, RuntimeError):
+        gone = (TimeoutError, OSError, RuntimeError, WebSocketDisconnect)
+        with contextlib.suppress(*gone):
             async with asyncio.timeout(timeout):
                 await self._websocket.close(code, reason)
 

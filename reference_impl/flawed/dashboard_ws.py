@@ -4,185 +4,36 @@ All but `planned` are the reference with one seam replaced, so that nothing else
 """
 
 import asyncio
-from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from reference_impl._dashboard.critical import CriticalLog
-from reference_impl._dashboard.feed import Feed, Had, Joined, make_event
+from reference_impl._dashboard.feed import Feed, Had, Joined
 from reference_impl._dashboard.frames import Ping
 from reference_impl._dashboard.hub import Hub
-from reference_impl._dashboard.model import Batch, Event, Key, Restored
+from reference_impl._dashboard.model import Restored
 from reference_impl._dashboard.position import Position
 from reference_impl._dashboard.session import UNAUTHORIZED, Session
 from reference_impl._dashboard.store import Store
-from reference_impl._dashboard.window import RateWindow
 from reference_impl.dashboard_ws import DashboardServer
 from reference_impl.dashboard_ws import make as make_reference
+from reference_impl.flawed import _dashboard_feeds as feeds
 from reference_impl.flawed._planned_dashboard import PlannedDashboardServer
 
 Factory: TypeAlias = Callable[..., Any]
 
 _SLOW_SNAPSHOT_S = 0.1
 _LATE_CHECK_S = 1.0
-_SHARED_MESSAGES = 100
-
-
-class _OneAtATime(Feed):
-    """Holds what lets one session send at a time."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.sending = asyncio.Lock()
 
 
 class _Blocking(Session):
     async def _send(self, text: str) -> None:
         """Send when it is this client's turn; nobody's comes while one of them reads nothing."""
-        assert isinstance(self._feed, _OneAtATime)
+        assert isinstance(self._feed, feeds.OneAtATime)
         async with self._feed.sending:
             await super()._send(text)
-
-
-class _Queueing(Feed):
-    """Has every client wait for every event."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._every: dict[Key, Event] = {}
-        self.values = ChainMap(self._every, self.latest)
-
-    def _refresh(self, event: Event) -> None:
-        place = (event.topic, f"{event.key} #{event.seq}")
-        self._every[place] = event
-        self._fresh[place] = event.seq
-
-
-class _Renumbering(Position):
-    def _account(self, events: list[Event], through: int) -> Batch:
-        """Number what is sent, so that there is never a gap."""
-        after = self.through
-        super()._account(events, through)
-        self.through = after + len(events)
-        texts = [make_event(after + n, *event[1:5]) for n, event in enumerate(events, 1)]
-        return Batch(after, self.through, 0, tuple(texts))
-
-
-class _RenumberingFeed(Feed):
-    position_type = _Renumbering
-
-
-class _ConflatesCritical(Feed):
-    def settle(self, seq: int, now: int) -> None:
-        """Treat a critical event as the newest value of its key, and nothing else."""
-        while self.staged and self.staged[0][0].seq <= seq:
-            event, _ = self.staged.popleft()
-            place = (event.topic, event.key)
-            self.latest.pop(place, None)
-            self.latest[place] = event
-            self._refresh(event)
-            self._count(now)
-
-
-class _ReversedLog(CriticalLog):
-    def read(self, place: int, count: int) -> list[Event]:
-        """Return the newest first."""
-        return super().read(place, count)[::-1]
-
-
-class _OutOfOrder(Feed):
-    log_type = _ReversedLog
-
-
-class _StateFirst(Position):
-    def _choose(self, log: CriticalLog, latest: Mapping[Key, Event], room: int, now: int) -> list[Event]:
-        """Send critical events when no key waits."""
-        if not self.pending:
-            return super()._choose(log, latest, room, now)
-        if now < self._paced_until:
-            return []
-        keys = list(self.pending)[:room]
-        for key in keys:
-            del self.pending[key]
-        events = log.read(self.place, room - len(keys))
-        self.place += len(events)
-        return [*[latest[key] for key in keys], *events]
-
-
-class _StateFirstFeed(Feed):
-    position_type = _StateFirst
-
-
-class _NewestFirst(Position):
-    def _choose(self, log: CriticalLog, latest: Mapping[Key, Event], room: int, now: int) -> list[Event]:
-        """Send the key that began to wait last."""
-        self.pending = dict(reversed(self.pending.items()))
-        events = super()._choose(log, latest, room, now)
-        self.pending = dict(reversed(self.pending.items()))
-        return events
-
-
-class _NewestFirstFeed(Feed):
-    position_type = _NewestFirst
-
-
-class _NoWindow(RateWindow):
-    def room(self, now: int) -> int:
-        """Know of no other batch."""
-        del now
-        return self._most
-
-    def add(self, now: int, count: int) -> None:
-        """Forget it."""
-
-
-class _Unpaced(Position):
-    def take(self, log: CriticalLog, latest: Mapping[Key, Event], horizon: int, now: int) -> Batch | None:
-        """Send as soon as there is something."""
-        self._paced_until = 0
-        return super().take(log, latest, horizon, now)
-
-    def due(self, log: CriticalLog) -> int | None:
-        """Have it sent as soon as there is something."""
-        self._paced_until = 0
-        return super().due(log)
-
-
-class _RatePerBatch(Feed):
-    window_type = _NoWindow
-    position_type = _Unpaced
-
-
-class _LargeBatches(Position):
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._options = replace(self._options, batch_events=self._options.events_per_second)
-
-
-class _LargeBatchesFeed(Feed):
-    position_type = _LargeBatches
-
-
-class _OffByOne(Feed):
-    def join(self, had: Had) -> Joined:
-        """Begin behind the event after the last one that the client has."""
-        joined = super().join(had)
-        position = joined.position
-        position.place = min(position.place + 1, self.log.end)
-        return joined
-
-
-class _OffByOneBack(Feed):
-    def join(self, had: Had) -> Joined:
-        """Begin with the last event that the client has."""
-        joined = super().join(had)
-        position = joined.position
-        if had.critical_seq and had.epoch == self.epoch and position.place > self.log.begin:
-            position.place -= 1
-        return joined
 
 
 class _LateCursor(Session):
@@ -233,18 +84,10 @@ class _NoHeartbeat(Session):
         return super()._next(position)
 
 
-class _SharedMessages(Feed):
-    """Holds the one rate of messages for all clients."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.messages = RateWindow(_SHARED_MESSAGES)
-
-
 class _SharingRate(Session):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        assert isinstance(self._feed, _SharedMessages)
+        assert isinstance(self._feed, feeds.SharedMessages)
         self._messages = self._feed.messages
 
     async def _receive_all(self) -> None:
@@ -301,25 +144,25 @@ def _factory(
 
 
 planned = PlannedDashboardServer
-blocking_broadcast = _factory(feed=_OneAtATime, session=_Blocking)
-unbounded_client_queue = _factory(feed=_Queueing)
-no_sequence = _factory(feed=_RenumberingFeed)
-conflates_critical = _factory(feed=_ConflatesCritical)
+blocking_broadcast = _factory(feed=feeds.OneAtATime, session=_Blocking)
+unbounded_client_queue = _factory(feed=feeds.Queueing)
+no_sequence = _factory(feed=feeds.RenumberingFeed)
+conflates_critical = _factory(feed=feeds.ConflatesCritical)
 never_drops_half_open = _factory(session=_NeverDropping)
-rate_per_batch_not_per_second = _factory(feed=_RatePerBatch)
-batch_of_any_size = _factory(feed=_LargeBatchesFeed)
+rate_per_batch_not_per_second = _factory(feed=feeds.RatePerBatch)
+batch_of_any_size = _factory(feed=feeds.LargeBatchesFeed)
 forgets_on_restart = _factory(store=_Forgetful)
 reuses_numbers_after_a_crash = _factory(store=_Reusing)
-resumes_from_the_wrong_side = _factory(feed=_OffByOne)
-repeats_one_at_resume = _factory(feed=_OffByOneBack)
+resumes_from_the_wrong_side = _factory(feed=feeds.OffByOne)
+repeats_one_at_resume = _factory(feed=feeds.OffByOneBack)
 snapshot_not_atomic = _factory(session=_LateCursor)
-critical_out_of_order = _factory(feed=_OutOfOrder)
-critical_waits_behind_state = _factory(feed=_StateFirstFeed)
-newest_first = _factory(feed=_NewestFirstFeed)
+critical_out_of_order = _factory(feed=feeds.OutOfOrder)
+critical_waits_behind_state = _factory(feed=feeds.StateFirstFeed)
+newest_first = _factory(feed=feeds.NewestFirstFeed)
 unauthenticated_feed = _factory(session=_Trusting)
 no_heartbeat = _factory(session=_NoHeartbeat)
 no_cap = _factory(hub=_NoCap)
-flooder_starves_others = _factory(feed=_SharedMessages, session=_SharingRate)
+flooder_starves_others = _factory(feed=feeds.SharedMessages, session=_SharingRate)
 
 VARIANTS: Mapping[str, Factory] = MappingProxyType(
     {

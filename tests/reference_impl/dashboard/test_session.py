@@ -143,6 +143,29 @@ def test_silence_ends_the_connection(simulate: Any, lab: Any) -> None:
     assert left == 1
 
 
+def test_who_leaves_while_it_is_dropped_is_no_error(simulate: Any, lab: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Its connection is lost while the closing frame waits for room."""
+
+    async def program() -> Any:
+        serving = lab.serving(stall_timeout=1.0, silence_timeout=60.0)
+        async with serving as server, lab.client() as stalled:
+            await lab.hear(stalled, "snapshot")
+            stalled.transport.pause_reading()
+            (session,) = server._hub.sessions.values()
+            number = 0
+            while session.ended_as is None:
+                number += 1
+                await server.publish("x.y", str(number % 10), "x" * 12_000)
+                await asyncio.sleep(0.02)
+            stalled.transport.abort()
+            await asyncio.sleep(1)
+            return server.figures()["counters"]
+
+    counters = simulate(program)
+    assert counters["closed_4408"] == 1
+    assert [record.message for record in caplog.records if "Exception" in record.message] == []
+
+
 def test_who_reads_nothing_is_dropped_and_delays_nobody(simulate: Any, lab: Any) -> None:
     """Its buffers fill up, it is cut off after `stall_timeout`; the other's events are never later than a batch."""
 
