@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from harness.runner import Order, run
 from harness.scenario import DependencySpec, Profile, Scenario, during
 from harness.units import ms, seconds
 from harness.verdict import Verdict
+from scenarios.commands.binance import make as make_binance
 from scenarios.commands.program import CommandError, Program
 from scenarios.commands.relay import Relay
 from scenarios.event_bus_hosts import consumer, publisher
@@ -143,3 +145,34 @@ async def test_the_relay_passes_on_how_a_connection_ends(tmp_path):
 
     assert said == b"ABC"
     assert (place.username or "", place.password, place.path) == ("", "secret", "/3")
+
+
+async def test_an_order_executor_is_driven_over_http(tmp_path, binance_emulator, monkeypatch):
+    """Each thing that the port has, against the emulated exchange: figures stay exact, errors bear their reasons."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    adapter = make_binance(
+        base_url=binance_emulator.url,
+        api_key=binance_emulator.api_key,
+        api_secret=binance_emulator.api_secret,
+        directory=tmp_path,
+        name="trader",
+        command=[sys.executable, str(PROGRAMS / "trader.py")],
+    )
+    await adapter.start()
+    try:
+        book = await adapter.get("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": 5})
+        report = await adapter.execute_order("BTCUSDT", "BUY", Decimal("0.010"), intent="i-1")
+        low = (Decimal(book["bids"][0][0]) * Decimal("0.9")).quantize(Decimal(1))
+        order = await adapter.place_limit("BTCUSDT", "BUY", Decimal("0.01"), low)
+        cancelled = await adapter.cancel_order("BTCUSDT", order)
+        reports = await adapter.reconcile(deadline_s=5)
+        with pytest.raises(CommandError) as refused:
+            await adapter.get("/fapi/v1/depth", {"symbol": "NOSUCH"}, deadline_s=5)
+    finally:
+        await adapter.close()
+
+    assert (report.intent, report.status, report.filled, cancelled) == ("i-1", "filled", Decimal("0.010"), 0)
+    assert isinstance(report.average_price, Decimal)
+    assert refused.value.reason == "rejected"
+    assert reports == {}
+    assert {one["path"] for one in binance_emulator.requests} >= {"/fapi/v1/depth", "/fapi/v1/order"}
