@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+from harness.ports import Port
+
 
 class DashboardServer(Protocol):
     """Patch 6. The factory is `make(*, directory, name, token, **options) -> DashboardServer`.
@@ -26,3 +28,11 @@ class DashboardServer(Protocol):
 
     async def close(self) -> None:
         """Say goodbye to all clients and stop; no task is left."""
+
+
+PORT = Port(
+    name="dashboard",
+    shape=DashboardServer,
+    keywords=("directory", "name", "token"),
+    trial="scenarios.trials.dashboard:talk",
+)
