@@ -1,7 +1,7 @@
 """The reference, killed after every step of what changes its state: each promise holds, wherever the crash falls."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -59,9 +59,11 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_no_crash_breaks_a_promise(change: Change, tmp_path: Path) -> None:
     """One run for each step, from the one that begins the operation to the first after its end."""
+    scenario = SCENARIOS[change.scenario]
+    brief = replace(scenario.profiles["short"], settle_ns=seconds(4))
     crashes = list(
         crash_points(
-            SCENARIOS[change.scenario],
+            replace(scenario, profiles={"short": brief}),
             host=change.host,
             operation=change.operation,
             after_ns=change.after_ns,
