@@ -43,9 +43,9 @@ SCENARIO = Scenario(
                 during(between(seconds(8), seconds(12)), between(seconds(6), seconds(15)), *every_way("publisher")),
                 during(between(seconds(36), seconds(40)), between(seconds(6), seconds(15)), *every_way("consumer")),
                 during(between(seconds(64), seconds(68)), between(seconds(4), seconds(10)), redis.replies()),
-                during(between(seconds(88), seconds(92)), between(seconds(6), seconds(15)), *every_way("publisher")),
-                during(
-                    between(seconds(86), seconds(98)),
+                during(between(seconds(88), seconds(92)), between(seconds(10), seconds(15)), *every_way("publisher")),
+                during(  # while the link is broken: else the buffer has nothing to write, and the disk refuses nothing
+                    between(seconds(92), seconds(93)),
                     between(seconds(3), seconds(6)),
                     clock.clock_step("publisher"),
                     disk.disk_full("publisher"),
