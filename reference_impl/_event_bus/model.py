@@ -60,7 +60,7 @@ class Options:
     """How long connecting and the first answer may take."""
     replay_timeout: float = 1.0
     """How long Redis may take to confirm one batch of the replay."""
-    backoff_cap: float = 0.5
+    backoff_cap: float = 1.0
     """Longest pause between attempts to reach Redis."""
     heartbeat: float = 1.0
     """An idle connection is probed this often, so that an outage is known before the next event."""

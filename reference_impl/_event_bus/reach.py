@@ -1,6 +1,6 @@
 """Whether Redis can be reached, as far as one bus knows: while it cannot, recovery knocks and the consumers wait.
 
-Connecting is dear, and every part of a bus would find out the same. Recovery tries at least every half second while
+Connecting is dear, and every part of a bus would find out the same. Recovery tries at least every second while
 publishing is not direct; what it finds out is kept here. If it knows of no trouble (a single connection was lost), or
 says nothing for long, a consumer tries by itself.
 """

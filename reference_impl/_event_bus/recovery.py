@@ -1,7 +1,7 @@
 """The way back from the buffer to Redis, without anybody asking for it.
 
 One task. While publishing is direct it only probes an idle link. Otherwise it tries to reach Redis, with full-jitter
-pauses of at most half a second, and once Redis answers it replays: first the retained tail if this is another Redis
+pauses of at most a second, and once Redis answers it replays: first the retained tail if this is another Redis
 process than the one that confirmed it, then the buffer in row order, a MULTI/EXEC batch at a time, deleting what was
 confirmed before reading on. The batch adapts: halved when it was refused or not confirmed in time, else doubled.
 
