@@ -39,6 +39,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from reference_impl._event_bus.buffer import Buffer, BufferWorker
 from reference_impl._event_bus.consumer import Subscription
 from reference_impl._event_bus.counters import Counters
@@ -223,12 +225,11 @@ class EventBusV2:
 
     def stats(self) -> BusStats:
         """Return the present figures."""
-        counters = self._counters
         return BusStats(
             mode=self._modes.mode,
             buffered=self._modes.rows,
             retained=len(self._tail),
-            **{name: getattr(counters, name) for name in Counters.__slots__},
+            **msgspec.structs.asdict(self._counters),
         )
 
     async def close(self) -> None:

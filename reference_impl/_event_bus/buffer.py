@@ -273,11 +273,12 @@ class BufferWorker:
 
     def __init__(self, buffer: Buffer) -> None:
         self.buffer = buffer
+        self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-bus-buffer")
 
     def call(self, function: Callable[..., _T], *args: object) -> "asyncio.Future[_T]":
         """Run a method of the buffer; failures of the disk become `BufferUnavailableError`."""
-        return asyncio.get_running_loop().run_in_executor(self._executor, _typed, function, *args)
+        return self._loop.run_in_executor(self._executor, _typed, function, *args)
 
     async def close(self) -> None:
         """Close the buffer and end the thread."""

@@ -1,10 +1,9 @@
 """What one bus counts while it runs; `BusStats` is its frozen picture."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(msgspec.Struct):
     """Each figure is explained at its namesake in `model.BusStats`."""
 
     dropped: int = 0

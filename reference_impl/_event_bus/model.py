@@ -102,8 +102,7 @@ class Options:
             raise ValueError(f"block must be at most 1 s, not {self.block!r}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BusStats:
+class BusStats(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one bus at one moment. All counters but `dropped` count since `start`."""
 
     mode: Mode
