@@ -73,7 +73,7 @@ async def watch(host: Host) -> None:
     services = [{**one, "url": f"{host.endpoints[one['name']]}/health"} for one in params["services"]]
 
     def alerted(alert: Alert) -> None:
-        host.log.observe("alert", service=alert.service, kind=alert.kind, affected=list(alert.affected))
+        host.log.observe("alert", id=alert.id, service=alert.service, kind=alert.kind, affected=list(alert.affected))
 
     target: HealthMonitor = host.target("health")(
         services=services,

@@ -3,6 +3,7 @@
 from harness.experiment import Exploring
 from harness.faults import network, process, service
 from harness.faults.base import Fault
+from harness.invariants.health_alert_ids import distinct
 from harness.invariants.health_alerts import once, quiet
 from harness.invariants.health_checks import honest, isolated
 from harness.invariants.health_states import detects, recovers
@@ -116,7 +117,7 @@ SCENARIO = Scenario(
             needs=(at_least(40, "look", outcome="ok"), at_least(20, "health", outcome="ok")),
         ),
     },
-    invariants=(detects(), quiet(), isolated(), once(), recovers(), honest()),
+    invariants=(detects(), quiet(), isolated(), once(), recovers(), honest(), distinct()),
     # Slower than a check's time limit, or than a service's patience with its store, is no harmless latency any more.
     explore=Exploring(without=("network.latency/* (400 ms)",)),
     flawed=(
@@ -135,5 +136,6 @@ SCENARIO = Scenario(
         flawed("forgets_what_it_told", "HM4"),
         flawed("trusts_its_history", "HM6"),
         flawed("never_stale", "HM6"),
+        flawed("repeats_alert_ids", "HM7"),
     ),
 )

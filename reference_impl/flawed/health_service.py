@@ -75,6 +75,15 @@ class _Storming(Alerter):
         return super()._next(name, now, wall)
 
 
+class _RepeatsIds(Alerter):
+    def _next(self, name: str, now: float, wall: float) -> Alert | None:
+        """Give every alert of a service the number of its first."""
+        alert = super()._next(name, now, wall)
+        record = self._records[name]
+        record.told = Told(record.told.state)
+        return alert
+
+
 class _WithoutCauses(Alerter):
     def _is_explained(self, name: str, now: float) -> bool:
         """Look for no cause."""
@@ -100,6 +109,10 @@ class _CachingMonitor(HealthService):
 
 class _StormingMonitor(HealthService):
     alerter_type = _Storming
+
+
+class _RepeatsIdsMonitor(HealthService):
+    alerter_type = _RepeatsIds
 
 
 class _ConsequencesMonitor(HealthService):
@@ -172,6 +185,7 @@ tells_consequences = _factory(_ConsequencesMonitor)
 forgets_what_it_told = _factory(_ForgettingMonitor)
 trusts_its_history = _factory(_TrustingMonitor)
 never_stale = _factory(_NeverStaleMonitor)
+repeats_alert_ids = _factory(_RepeatsIdsMonitor)
 
 VARIANTS: Mapping[str, Factory] = MappingProxyType(
     {
@@ -190,6 +204,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "forgets_what_it_told": forgets_what_it_told,
         "trusts_its_history": trusts_its_history,
         "never_stale": never_stale,
+        "repeats_alert_ids": repeats_alert_ids,
     }
 )
 """Factories of the shape of `reference_impl.health_service.make`, by name of the defect."""

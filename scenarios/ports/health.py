@@ -10,6 +10,10 @@ class Alert(Protocol):
     """What the monitor tells people."""
 
     @property
+    def id(self) -> str:
+        """Names the news: the same if the same is told again after a crash, and never the same for other news."""
+
+    @property
     def service(self) -> str:
         """The service that it is about."""
 

@@ -1,7 +1,8 @@
 """Five bugs that no invariant was written for, in copies of the reference; what `explore` makes of them.
 
 `python tests/explore/planted.py` searches each for `--executions` experiments with the scenario's own invariants and
-prints what was found. They are no flawed variants: nobody promises that they are caught.
+prints what was found. `repeats_alert_ids` was not: an invariant (HM7) was added, and it became a flawed variant. The
+others are none: nobody promises that they are caught.
 """
 
 import argparse
@@ -20,15 +21,11 @@ from harness.world.sim.identity import ensure_stable_interpreter
 from reference_impl._event_bus.buffer import Buffer
 from reference_impl._executor.machine import Outcome, Reason, SignalMachine
 from reference_impl._executor.signals import Signal
-from reference_impl._health.alerts import Alerter, Told
-from reference_impl._health.model import Alert
 from reference_impl._policy import clock
 from reference_impl._policy.document import Document
 from reference_impl._policy.freshness import Freshness
 from reference_impl.event_bus import EventBusV2
 from reference_impl.executor import EventDrivenExecutor
-from reference_impl.health_service import HealthService
-from reference_impl.health_service import make as make_health
 from reference_impl.policy_store import PolicyStore
 
 BUGS: Final = {
@@ -70,16 +67,6 @@ class _AgesFromTheAnswer(Freshness):
         return super().confirmed(document, clock.now())
 
 
-class _RepeatsIds(Alerter):
-    """Every alert of a service has the number of its first."""
-
-    def _next(self, name: str, now: float, wall: float) -> Alert | None:
-        alert = super()._next(name, now, wall)
-        record = self._records[name]
-        record.told = Told(record.told.state, 0)
-        return alert
-
-
 class _KeepsPlacesExecutor(EventDrivenExecutor):
     machine_type = _KeepsPlaces
 
@@ -94,10 +81,6 @@ class _KeepsTheLastBus(EventBusV2):
 
 class _AgesFromTheAnswerStore(PolicyStore):
     freshness_type = _AgesFromTheAnswer
-
-
-class _RepeatsIdsMonitor(HealthService):
-    alerter_type = _RepeatsIds
 
 
 def keeps_places_of_timeouts(*, directory: Any, name: str, **options: Any) -> Any:
@@ -116,10 +99,6 @@ def replays_the_last_again(*, redis_url: str, directory: Path, name: str, **opti
 
 def ages_from_the_answer(*, redis_url: str, directory: Path, name: str, **options: Any) -> Any:
     return _AgesFromTheAnswerStore(redis_url, Path(directory) / f"{name}.policy.json", name=name, **options)
-
-
-def repeats_alert_ids(**given: Any) -> Any:
-    return make_health(**given, monitor_type=_RepeatsIdsMonitor)
 
 
 def main(arguments: Sequence[str]) -> None:
