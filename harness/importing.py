@@ -9,8 +9,11 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from harness.errors import UsageError
+
+_OURS: Final = ("harness", "scenarios", "reference_impl", "reports")
 
 
 def import_file(path: Path, what: str) -> ModuleType:
@@ -31,9 +34,22 @@ def import_file(path: Path, what: str) -> ModuleType:
 
 
 def _look_here() -> None:
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+    """Have the project's folder (that of the nearest pyproject.toml) and the current one be imported from.
+
+    A package of theirs that is called as one of ours would hide it, here and in every process that we start. Raises
+    `UsageError` if the project has such a one; a folder below it is then not looked into.
+    """
+    here = Path.cwd()
+    project = next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
+    for folder in dict.fromkeys((project, here)):
+        hidden = [name for name in _OURS if (folder / name / "__init__.py").is_file()]
+        if len(hidden) == len(_OURS):  # a checkout of the harness
+            hidden = []
+        if hidden and folder == project:
+            raise UsageError(f"{folder} has a package {hidden[0]!r}, which hides the harness's of that name: rename it")
+        known = {str(folder), ""} if folder == here else {str(folder)}
+        if not hidden and known.isdisjoint(sys.path):
+            sys.path.insert(0, str(folder))
 
 
 def import_named(name: str, what: str) -> ModuleType:

@@ -4,6 +4,7 @@ An `Order` is plain data, so that it can be handed to another process. Whatever 
 recorded until then is stored and judged: a run that breaks comes out ERROR, never nothing.
 """
 
+import re
 import shlex
 import time
 import traceback
@@ -50,9 +51,9 @@ class Order:
 
     @property
     def name(self) -> str:
-        """A name for files, unique within the run folder."""
+        """A name for files, unique within the run folder, of what every file system takes."""
         parts = (self.scenario.name, self.world, self.profile, self.label, f"seed{self.seed}")
-        return "-".join(parts).replace(":", "-")
+        return re.sub(r"[^A-Za-z0-9._-]", "-", "-".join(parts))
 
     @property
     def history_path(self) -> Path:

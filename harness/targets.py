@@ -74,13 +74,20 @@ def _imported(path: str) -> Callable[..., Any]:
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
         raise UsageError(f"target {path!r} is not of the form package.module:factory")
-    module = import_named(module_name, f"target {path!r}")
-    if not hasattr(module, attribute):
-        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise unknown_name(f"attribute of {module_name}", attribute, names)
-    factory: Callable[..., Any] = getattr(module, attribute)
-    if not callable(factory):
+    found: Any = import_named(module_name, f"target {path!r}")
+    place = module_name
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            names = [
+                name
+                for name, value in getattr(found, "__dict__", {}).items()
+                if callable(value) and not name.startswith("_")
+            ]
+            raise unknown_name(f"attribute of {place}", part, names)
+        found, place = getattr(found, part), f"{place}.{part}"
+    if not callable(found):
         raise UsageError(f"target {path!r} is not callable")
+    factory: Callable[..., Any] = found
     return factory
 
 

@@ -125,7 +125,7 @@ def _wishes(target: str | Sequence[str] | Mapping[str, str | Callable[..., Any]]
 def _path(factory: Callable[..., Any]) -> str:
     """Return by which name another process finds it."""
     name = getattr(factory, "__qualname__", "")
-    if not name.isidentifier():
+    if not name or "<" in name:  # made by a call, or a lambda
         raise UsageError(f"{factory!r} is not a function of a module, so that another process could not find it")
     module: str = factory.__module__
     return f"{module}:{name}"

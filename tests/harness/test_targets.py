@@ -30,11 +30,35 @@ def test_a_target_is_found_by_name():
     """`module:attribute` gives the object itself, from nested packages as well."""
     assert resolve("json:dumps") is json.dumps
     assert resolve("json.decoder:JSONDecoder") is json.JSONDecoder
+    assert resolve("json:JSONDecoder.decode") is json.JSONDecoder.decode
 
 
 def test_a_teams_own_module_is_found_where_the_command_is_run(module):
     """An installed program does not look into the current folder by itself; this one does."""
     assert resolve(f"{module('def make(): return 7')}:make")() == 7
+
+
+def test_a_project_is_found_from_below_it(tmp_path, monkeypatch):
+    """Its modules are where its pyproject.toml is, wherever below that the command is run."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "own_above.py").write_text("def make(): return 7")
+    (tmp_path / "below" / "scenarios").mkdir(parents=True)
+    (tmp_path / "below" / "scenarios" / "__init__.py").write_text("")
+    monkeypatch.chdir(tmp_path / "below")
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+
+    assert resolve("own_above:make")() == 7
+    assert str(tmp_path / "below") not in sys.path  # its `scenarios` would hide ours, in every process that we start
+
+
+def test_a_project_that_hides_a_package_of_ours_is_named(tmp_path, monkeypatch):
+    """Rather than scenarios that are not there."""
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "__init__.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UsageError, match="has a package 'reports', which hides the harness's of that name: rename it"):
+        resolve("json:dumps")
 
 
 @pytest.mark.parametrize("path", ["", "json", "json:", ":dumps", ":"])
@@ -50,6 +74,7 @@ def test_a_malformed_target_is_shown_its_form(path):
         ("nosuch.thing:make", "target 'nosuch.thing:make': no module named 'nosuch'"),
         ("json.nosuch:make", "target 'json.nosuch:make': no module named 'json.nosuch'"),
         ("json:dunps", "unknown attribute of json 'dunps'; did you mean 'dumps'?"),
+        ("json:JSONDecoder.decod", "unknown attribute of json.JSONDecoder 'decod'; did you mean 'decode'?"),
         ("json:__version__", "target 'json:__version__' is not callable"),
         (".relative:make", "target '.relative:make': importing .relative raised TypeError"),
     ],
