@@ -45,7 +45,7 @@ def dashboard(
     reopen_ns: Sequence[int] = (),
     options: Mapping[str, Any] | None = None,
 ) -> HostSpec:
-    """Return the dashboard's host.
+    """Return the dashboard's host, which is best started last: its clients wait for it, and leave before it ends.
 
     From `burst_ns[0]` until `burst_ns[1]`, counted from the host's first start, an event comes each `burst_gap_ns`,
     else each `gap_ns`. Values have `filler_bytes` beside the figures; `options` go to the target. At the times in

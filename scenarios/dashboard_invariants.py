@@ -1,4 +1,4 @@
-"""WS1 to WS7 as the dashboard scenarios state them, and the flawed variants that prove them."""
+"""WS1 to WS8 as the dashboard scenarios state them, and the flawed variants that prove them."""
 
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from harness.invariants.feed_accounts import accounted
 from harness.invariants.feed_bounds import contained
 from harness.invariants.feed_critical import critical_heard
 from harness.invariants.feed_guard import guarded
+from harness.invariants.feed_kept import kept
 from harness.invariants.feed_latency import prompt
 from harness.invariants.feed_rate import rated
 from harness.invariants.feed_resume import returned
@@ -29,8 +30,8 @@ REMOTE: Final = "remote"
 
 
 def invariants(*ids: str) -> tuple[Invariant, ...]:
-    """Return WS1 to WS7, or those of them."""
-    every = (accounted(), rated(), prompt(), contained(), critical_heard(), returned(), guarded())
+    """Return WS1 to WS8, or those of them."""
+    every = (accounted(), rated(), prompt(), contained(), critical_heard(), returned(), guarded(), kept())
     return tuple(one for one in every if not ids or one.id in ids)
 
 

@@ -76,6 +76,8 @@ class _Intruder:
                     if await connection.connect():
                         began_ns = await self._misbehave(log)
                     end = await connection.ended
+                if not connection.open.done() and end.status is None:
+                    raise ConnectionResetError("a proxy answered, and nobody behind it")
                 operation.result = {"code": end.code, "status": end.status}
             except TimeoutError:
                 operation.result = {"code": None, "status": None}

@@ -1,4 +1,4 @@
-"""What was published on a dashboard's feed, and what its clients got: read from a history, for WS1 to WS7.
+"""What was published on a dashboard's feed, and what its clients got: read from a history, for WS1 to WS8.
 
 *Published* are the `publish` operations of the dashboard's host: {n, topic, key, sum}, with the result `seq`. Of one
 that never came back the number is unknown, but not its checksum.
@@ -93,6 +93,8 @@ class Session:
     snapshot: Mapping[int, int]
     batches: tuple[Batch, ...]
     why: str
+    """As in `left`; `died` if that is not on record."""
+    code: int | None = None
 
     @property
     def label(self) -> str:
@@ -265,6 +267,7 @@ def _session(one: OperationRecord, batches: tuple[Batch, ...], left: Observation
         snapshot=dict(zip(result["seqs"], result["sums"], strict=True)),
         batches=batches,
         why=why,
+        code=None if left is None else left.value["code"],
     )
 
 
