@@ -13,11 +13,24 @@ from harness.world.base import Host
 _GRACE_S: Final = 1
 
 
+class _InOrder(dict[Any, None]):
+    """A set of connections in the order in which they were made: a plain one is gone through by address."""
+
+    def add(self, connection: Any) -> None:
+        self[connection] = None
+
+    def discard(self, connection: Any) -> None:
+        self.pop(connection, None)
+
+    remove = dict.__delitem__
+
+
 class _Server(uvicorn.Server):
     """uvicorn without signals, which are the host's, and without a tick each 0.1 s: nothing here needs one."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state.connections = _InOrder()  # type: ignore[assignment] # all that uvicorn does with it
         self.listening = asyncio.Event()
         self.ending = asyncio.Event()
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.history.history import History
-from harness.history.query import fault_windows, lifetimes, observations
+from harness.history.query import fault_windows, lifetimes, observations, toxic_counts
 from harness.invariants.base import result
 from harness.invariants.feed_findings import Offence, explain
 from harness.invariants.feed_record import DEFAULT_FOLLOWING, Feed, Following, Served, Session, read_feed
@@ -27,12 +27,11 @@ from harness.units import human, ms, seconds
 from harness.verdict import InvariantResult, Outcome
 
 _UNREACHABLE: Final = {
-    ("network.half_open", "half-open"),
-    ("network.partition", "both-ways"),
-    ("network.partition", "upstream"),
-    ("process.freeze", "sigstop"),
-    ("process.power_off", "power-off"),
+    ("network.half_open", "half-open"): "half_open",
+    ("network.partition", "both-ways"): "partition",
+    ("network.partition", "upstream"): "partition",
 }
+"""Faults of a link that take a client away, and the toxic whose effects show that they did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +95,29 @@ def _gone(history: History, feed: Feed) -> Iterator[tuple[Session, int, int, str
         session = sessions.get((seen.value["client"], seen.value["session"]))
         if session is not None and not (seen.value["pings"] and history.header.world == "real"):
             yield session, seen.time_ns, history.end_ns, "did not read"
-    for window in fault_windows(history):
-        if (window.name, window.mode) not in _UNREACHABLE:
-            continue
-        host, _, to = window.on.partition("->")
-        end_ns = history.end_ns if window.end_ns is None else window.end_ns
+    for host, start_ns, end_ns, why in (*_cut_off(history, feed), *_standing_still(history)):
         for session in feed.sessions:
             # A power cut ends the record of a session up to a second early: whether it was there then is not known.
-            there = session.ready_ns < window.start_ns and (session.why == "died" or window.start_ns < session.end_ns)
-            if there and session.host == host and to in ("", feed.following.dashboard):
-                yield session, window.start_ns, end_ns, f"was out of reach ({window.name} {window.mode})"
+            there = session.ready_ns < start_ns and (session.why == "died" or start_ns < session.end_ns)
+            if there and session.host == host:
+                yield session, start_ns, history.end_ns if end_ns is None else end_ns, why
+
+
+def _cut_off(history: History, feed: Feed) -> Iterator[tuple[str, int, int | None, str]]:
+    for window in fault_windows(history):
+        toxic = _UNREACHABLE.get((window.name, window.mode))
+        host, _, to = window.on.partition("->")
+        if toxic and to == feed.following.dashboard and toxic_counts(history, window, host, to, {toxic}):
+            yield host, window.start_ns, window.end_ns, f"was out of reach ({window.name} {window.mode})"
+
+
+def _standing_still(history: History) -> Iterator[tuple[str, int, int | None, str]]:
+    """Yield who stood still, or lost power, as the world has it; a host without power is there no more."""
+    for life in lifetimes(history):
+        for start_ns, end_ns in life.frozen:
+            yield life.name, start_ns, end_ns, "stood still"
+        if life.ending == "powered_off" and life.end_ns is not None:
+            yield life.name, life.end_ns, None, "had lost power"
 
 
 def _lives(history: History, host: str, start_ns: int, end_ns: int) -> bool:

@@ -166,26 +166,38 @@ def test_who_pings_is_not_missed_in_the_real_world() -> None:
     assert judge(contained(), stalled(None, "real", pings=False)).verdict is VIOLATED
 
 
-@pytest.mark.parametrize(
-    ("on", "name", "mode"),
-    [
-        ("watchers->dashboard", "network.half_open", "half-open"),
-        ("watchers->dashboard", "network.partition", "upstream"),
-        ("watchers", "process.freeze", "sigstop"),
-        ("watchers", "process.power_off", "power-off"),
-    ],
-)
-def test_who_is_not_there_is_let_go(on: str, name: str, mode: str) -> None:
-    """Unless it is soon there again, or the server did not live to do it; others may stay."""
+@pytest.mark.parametrize(("name", "mode"), [("network.half_open", "half-open"), ("network.partition", "upstream")])
+def test_who_cannot_be_reached_is_let_go(name: str, mode: str) -> None:
+    """Unless it soon can again, or the server did not live to do it, or the link shows no effect; others may stay."""
 
-    def run(until: float, ended: float | None = None) -> FeedRun:
-        one = FeedRun().connect("w-1", 1).connect("r-1", 1, host="remote").fault(10, until, on, name, mode)
-        return one.served("w-1", 1, ended).served("r-1", 1, None, number=2).left("w-1", 60, "silent")
+    def run(until: float, ended: float | None = None, *, bites: bool = True) -> FeedRun:
+        one = FeedRun().connect("w-1", 1).connect("r-1", 1, host="remote")
+        one.fault(10, until, "watchers->dashboard", name, mode)
+        one.served("w-1", 1, ended).served("r-1", 1, None, number=2).left("w-1", 60, "silent")
+        toxic = {"to": "dashboard", "type": name.partition(".")[2], "bytes": 900}
+        return one.see("watchers", until, "toxic", **toxic) if bites else one
 
-    assert judge(contained(), run(30)).verdict is VIOLATED
+    assert "out of reach" in sentence(judge(contained(), run(30)))
     assert judge(contained(), run(30, 15)).verdict is HOLDS
     assert judge(contained(), run(16.9)).verdict is HOLDS
+    assert judge(contained(), run(30, bites=False)).verdict is HOLDS
     assert judge(contained(), run(30).host("dashboard", "killed", 15)).verdict is HOLDS
+
+
+@pytest.mark.parametrize(("change", "again"), [("frozen", "thawed"), ("powered_off", "")])
+def test_who_stands_still_is_let_go(change: str, again: str) -> None:
+    """By the world's record of its host, not by what a fault claims."""
+
+    def run(ended: float | None) -> FeedRun:
+        one = FeedRun().host("watchers", "started", 0).connect("w-1", 1).host("watchers", change, 10)
+        if again:
+            one.host("watchers", again, 30).left("w-1", 60, "silent")
+        return one.served("w-1", 1, ended)
+
+    assert judge(contained(), run(None)).verdict is VIOLATED
+    assert judge(contained(), run(15)).verdict is HOLDS
+    claimed = FeedRun().connect("w-1", 1).fault(10, 30, "watchers", "process.freeze", "sigstop").served("w-1", 1, None)
+    assert judge(contained(), claimed.left("w-1", 60)).verdict is HOLDS
 
 
 def test_a_latency_takes_nobody_away() -> None:
