@@ -1,6 +1,7 @@
 """What a process would run: versions and sources. Two processes with the same build make the same run of a seed."""
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,8 +78,10 @@ def _libraries() -> tuple[tuple[str, str], ...]:
     for line in required:
         if "extra ==" in line:
             continue
-        name = line.split(";")[0].split("[")[0]
-        name = name.rstrip("0123456789.,<>=!~* post")
+        named = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        if named is None:
+            continue
+        name = named.group()
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
