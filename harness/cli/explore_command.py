@@ -112,9 +112,10 @@ def command(
 
     with tempfile.TemporaryDirectory(prefix="harness-explore-") as scratch:
         laboratory = Laboratory(scenario, chosen, Path(scratch))
+        failures = Failures(kept, scenario.name, chosen)
         done = search(
             laboratory,
-            Failures(kept, scenario.name, chosen),
+            failures,
             executions=executions,
             seed=seed,
             wanted=invariants or None,
@@ -140,7 +141,7 @@ def command(
             formats=FORMATS,
             shrinks_max=shrinks,
         )
-        tell_failure(failure, laboratory, larder_of(scenario, quiet_history(laboratory)))
+        failures.keep(tell_failure(failure, laboratory, larder_of(scenario, quiet_history(laboratory))))
     return EXIT_HARNESS_ERROR if done.errors else EXIT_VIOLATED
 
 

@@ -46,8 +46,8 @@ class Failure:
     shrinks_max: int
 
 
-def tell_failure(failure: Failure, laboratory: Laboratory, larder: Larder) -> None:
-    """Shrink a failure, store it in a folder of its own, and print what it is."""
+def tell_failure(failure: Failure, laboratory: Laboratory, larder: Larder) -> Experiment:
+    """Shrink a failure, store it in a folder of its own, and print what it is; return what it was shrunk to."""
     small = _shrunk(failure, laboratory, larder)
     scenario, targets = laboratory.scenario, laboratory.targets
     name = name_of(scenario, failure.invariant, small.experiment, targets)
@@ -70,6 +70,7 @@ def tell_failure(failure: Failure, laboratory: Laboratory, larder: Larder) -> No
     shown = _shown(folder.path)
     click.echo(f"\nscenario: {shown / _FILE}\nrun:      harness run {shown / _FILE}")
     click.echo(f"replay:   harness replay {shown}#{failure.invariant}")
+    return small.experiment
 
 
 def _shrunk(failure: Failure, laboratory: Laboratory, larder: Larder) -> Shrunk:

@@ -169,15 +169,18 @@ class _Search:
         )
 
     def remembered(self) -> None:
-        """Try what failed before; what does not any more is forgotten."""
+        """Try what failed before; what does not any more is forgotten, but not what fails otherwise, or breaks."""
         for experiment in self._failures.kept():
+            outcomes = None
             try:
                 self._remembered = True
                 self._try(experiment)
+                outcomes = self._laboratory.known(experiment)
             except UsageError:  # it names what the scenario no longer has
                 pass
             self._remembered = False
-            self._failures.forget(experiment)
+            if outcomes is None or not (outcomes.violated or outcomes.errors):
+                self._failures.forget(experiment)
 
     def scout(self) -> None:
         """Make an experiment without faults."""

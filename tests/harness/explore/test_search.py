@@ -140,6 +140,15 @@ def test_a_failure_is_tried_first_the_next_time(tmp_path: Path) -> None:
     assert later.made[0].faults == ()
 
 
+def test_a_search_for_one_invariant_keeps_the_failures_of_others(tmp_path: Path) -> None:
+    """What fails otherwise than wanted is no find of that search, and stays for the next one."""
+    explored(Pretended(killed, never), tmp_path, executions=400)
+    explored(Pretended(killed, never), tmp_path, wanted=("X2",), executions=5)
+    explored(Pretended(never, killed), tmp_path, executions=5)
+
+    assert explored(Pretended(killed, never), tmp_path).remembered
+
+
 def test_what_the_scenario_no_longer_has_is_forgotten(tmp_path: Path) -> None:
     """A stored experiment with a fault that is not on the menu, or that is no experiment, does not stop a search."""
     failures = Failures(tmp_path, "bots", {})
