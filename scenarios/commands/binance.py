@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from scenarios.commands.program import Program
+from scenarios.ports.binance import BinanceAdapter
 
 _MORE_S: Final = 2.0
 """On top of a deadline, before the program counts as one that does not answer."""
@@ -102,7 +103,7 @@ def _report(told: Mapping[str, Any]) -> _Report:
 
 def make(
     *, base_url: str, api_key: str, api_secret: str, directory: Path, name: str, command: Sequence[str]
-) -> CommandAdapter:
+) -> BinanceAdapter:
     """Return the adapter that this command is."""
     program = Program(command, name=name, directory=directory, addresses={"BINANCE_BASE_URL": base_url})
     program.variables |= {"BINANCE_API_KEY": api_key, "BINANCE_API_SECRET": api_secret}

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from scenarios.commands.program import CommandError, Program
-from scenarios.ports.event_bus import Handler
+from scenarios.commands.program import CommandError, Program, told
+from scenarios.ports.event_bus import EventBus, Handler
 
 _STATS_EVERY_S: Final = 0.2
 _NO_CONTENT: Final = 204
@@ -93,19 +93,19 @@ class CommandBus:
             await asyncio.sleep(_STATS_EVERY_S)
 
     async def _delivered(self, request: Request) -> Response:
-        told = await request.json()
-        handler = self._handlers.get(told["group"])
+        event = await told(request, "group", "id", "type", "payload")
+        handler = self._handlers.get(event["group"])
         if handler is None:
-            return Response(f"nobody subscribed as {told['group']!r}", status_code=_BAD_REQUEST)
-        await handler(_Event(told["id"], told["type"], told["payload"]))
+            return Response(f"nobody subscribed as {event['group']!r}", status_code=_BAD_REQUEST)
+        await handler(_Event(event["id"], event["type"], event["payload"]))
         return Response(status_code=_NO_CONTENT)
 
     async def _overflowed(self, request: Request) -> Response:
         if self._overflow is not None:
-            self._overflow([str(one) for one in (await request.json())["ids"]])
+            self._overflow([str(one) for one in (await told(request, "ids"))["ids"]])
         return Response(status_code=_NO_CONTENT)
 
 
-def make(*, redis_url: str, directory: Path, name: str, command: Sequence[str]) -> CommandBus:
+def make(*, redis_url: str, directory: Path, name: str, command: Sequence[str]) -> EventBus:
     """Return the bus that this command is."""
     return CommandBus(Program(command, name=name, directory=directory, addresses={"REDIS_URL": redis_url}))

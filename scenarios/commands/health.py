@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from scenarios.commands.program import Program
+from scenarios.commands.program import Program, told
+from scenarios.ports.health import Alert, HealthMonitor
 
 _VARIABLE: Final = "HARNESS_SERVICE_{}"
 _NO_CONTENT: Final = 204
@@ -20,6 +21,7 @@ _BAD_GATEWAY: Final = 502
 
 @dataclass(frozen=True, slots=True)
 class _Alert:
+    id: str
     service: str
     kind: str
     affected: Sequence[str]
@@ -28,7 +30,7 @@ class _Alert:
 class CommandMonitor:
     """Hands on the program's alerts, and questions to it."""
 
-    def __init__(self, program: Program, on_alert: Callable[[Any], None]) -> None:
+    def __init__(self, program: Program, on_alert: Callable[[Alert], None]) -> None:
         self._program = program
         self._on_alert = on_alert
 
@@ -43,8 +45,8 @@ class CommandMonitor:
             if scope["type"] != "http":
                 return
             try:
-                told = await self._program.client.get(scope["path"])
-                answer = Response(told.content, told.status_code, media_type=told.headers.get("content-type"))
+                said = await self._program.client.get(scope["path"])
+                answer = Response(said.content, said.status_code, media_type=said.headers.get("content-type"))
             except httpx.HTTPError as error:
                 answer = Response(f"the program does not answer: {error}", _BAD_GATEWAY)
             await answer(scope, receive, send)
@@ -56,8 +58,8 @@ class CommandMonitor:
         await self._program.close()
 
     async def _alerted(self, request: Request) -> Response:
-        told = await request.json()
-        self._on_alert(_Alert(str(told["service"]), str(told["kind"]), list(told.get("affected", []))))
+        news = await told(request, "id", "service", "kind")
+        self._on_alert(_Alert(str(news["id"]), str(news["service"]), str(news["kind"]), list(news.get("affected", []))))
         return Response(status_code=_NO_CONTENT)
 
 
@@ -66,11 +68,11 @@ def make(
     services: Sequence[Mapping[str, Any]],
     directory: Path,
     name: str,
-    on_alert: Callable[[Any], None],
+    on_alert: Callable[[Alert], None],
     interval: float,
     timeout: float,
     command: Sequence[str],
-) -> CommandMonitor:
+) -> HealthMonitor:
     """Return the monitor that this command is."""
     addresses = {_VARIABLE.format(number): one["url"] for number, one in enumerate(services)}
     program = Program(command, name=name, directory=directory, addresses=addresses)

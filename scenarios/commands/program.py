@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import httpx
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.routing import Route
 
 import harness
@@ -136,6 +138,18 @@ class Program:
             raise CommandError(
                 f"`{self._shown}` ended by itself, exit code {process.returncode}; its log is the host's"
             )
+
+
+async def told(request: Request, *fields: str) -> dict[str, Any]:
+    """Return what the program tells, which has all of these fields; else it is answered by 400 and what is missing."""
+    try:
+        body = await request.json()
+    except ValueError:
+        raise HTTPException(httpx.codes.BAD_REQUEST, "the body is not JSON") from None
+    missing = [name for name in fields if not isinstance(body, dict) or name not in body]
+    if missing:
+        raise HTTPException(httpx.codes.BAD_REQUEST, f"without {', '.join(missing)}")
+    return dict(body)
 
 
 def _environment() -> dict[str, str]:

@@ -47,6 +47,7 @@ async def talk(trial: Trial) -> None:
         await trial.expect("it says something else", lambda: seen[-1:] != ["HEALTHY"], after="the service's end")
         await trial.expect("on_alert was told", lambda: bool(alerts), after="the service's end")
         trial.equal("service of the alert", "feed", alerts[0].service)
+        trial.true("it has an id", otherwise="the alert's `id` is empty", when=bool(alerts[0].id))
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching

@@ -10,8 +10,11 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psutil
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from harness.dependencies.redis import faults as redis
 from harness.faults import process
@@ -24,6 +27,7 @@ from harness.scenario import DependencySpec, Profile, Scenario, during
 from harness.units import ms, seconds
 from harness.verdict import Verdict
 from scenarios.commands.binance import make as make_binance
+from scenarios.commands.health import CommandMonitor
 from scenarios.commands.program import CommandError, Program
 from scenarios.commands.relay import Relay
 from scenarios.event_bus_hosts import consumer, publisher
@@ -176,3 +180,24 @@ async def test_an_order_executor_is_driven_over_http(tmp_path, binance_emulator,
     assert refused.value.reason == "rejected"
     assert reports == {}
     assert {one["path"] for one in binance_emulator.requests} >= {"/fapi/v1/depth", "/fapi/v1/order"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        (b'{"id": "1", "service": "feed", "kind": "down"}', 204, ""),
+        (b'{"id": "1", "kind": "down"}', 400, "without service"),
+        (b"[]", 400, "without id, service, kind"),
+        (b"{", 400, "the body is not JSON"),
+    ],
+)
+async def test_a_program_that_tells_nonsense_is_told_so(body, status, text):
+    """Its author reads what is missing in the answer, and nothing of it becomes an alert."""
+    alerts = []
+    monitor = CommandMonitor(None, alerts.append)
+    app = Starlette(routes=[Route("/alert", monitor._alerted, methods=["POST"])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        answer = await client.post("/alert", content=body)
+
+    assert (answer.status_code, answer.text) == (status, text)
+    assert len(alerts) == (status == 204)

@@ -16,7 +16,7 @@ while :; do
         write CRITICAL
         if [ "$told" = no ]; then
             told=yes
-            curl -s -d '{"service": "feed", "kind": "down"}' "$HARNESS_URL/alert"
+            curl -s -d '{"id": "down-1", "service": "feed", "kind": "down"}' "$HARNESS_URL/alert"
         fi
     fi
     sleep "$HARNESS_INTERVAL_S"
