@@ -9,12 +9,13 @@ from harness.world.base import HostSpec
 from scenarios.dashboard_hosts import dashboard
 from scenarios.dashboard_invariants import OPTIONS, REFERENCE, REMOTE, broken_ways, flawed, invariants, slow_ways
 from scenarios.feed_hosts import watchers
+from scenarios.load import by_locust
 
 
 def _hosts(clients: int, *, burst_ns: tuple[int, int]) -> Sequence[HostSpec]:
     # As many keys as 50 events a second can keep fresh beside five critical ones, one in 100.
     return (
-        watchers("watchers", clients=clients, leave_every_ns=seconds(5)),
+        by_locust(watchers("watchers", clients=clients, leave_every_ns=seconds(5))),
         watchers("slow", clients=1, pace=(400, ms(250))),
         watchers(REMOTE, clients=2),
         dashboard(burst_ns=burst_ns, burst_gap_ns=ms(2), keys=4, critical_every=100, options=OPTIONS),
