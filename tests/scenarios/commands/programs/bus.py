@@ -21,7 +21,7 @@ TROUBLE = (redis.RedisError, OSError)
 
 class Bus:
     def __init__(self):
-        patience = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "retry": Retry(NoBackoff(), 0)}
+        patience = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)}
         self.redis = redis.from_url(os.environ["REDIS_URL"], **patience)
         self.teller = httpx.AsyncClient(base_url=os.environ["HARNESS_URL"], trust_env=False)
         self.path = Path(os.environ["HARNESS_DIRECTORY"]) / "outbox.jsonl"
