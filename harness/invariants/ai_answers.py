@@ -33,8 +33,9 @@ class Told:
 
 
 def answers(history: History) -> list[OperationRecord]:
-    """Return the questions that got an answer over HTTP."""
-    return [one for one in operations(history, "metrics") if one.outcome == "ok" and one.result is not None]
+    """Return the questions that got an answer over HTTP; an emergency stop's `metrics` are another kind."""
+    asked = [one for one in operations(history, "metrics") if "engine" in one.value]
+    return [one for one in asked if one.outcome == "ok" and one.result is not None]
 
 
 def told(question: OperationRecord) -> Iterator[Told]:

@@ -12,11 +12,15 @@ def bounded(
     *,
     id: str = "EB5",  # noqa: A002 - the word of PATCHES.md
     at: str = "p99.9",
+    of: str = "",
     real_limit_ns: int | None = None,
     name: str = "",
     statement: str = "",
 ) -> Bounded:
-    """Declare how long an operation may take. Raises ValueError on a limit or a percentile that is none."""
+    """Declare how long an operation may take, `of` one host if given.
+
+    Raises ValueError on a limit or a percentile that is none.
+    """
     in_real = f" ({human(real_limit_ns)} in the real world)" if real_limit_ns is not None else ""
     return Bounded(
         id=id,
@@ -26,6 +30,7 @@ def bounded(
         limit_ns=limit_ns,
         real_limit_ns=real_limit_ns,
         at=at,
+        of=of,
     )
 
 

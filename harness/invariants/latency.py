@@ -52,6 +52,8 @@ class Bounded:
     limit_ns: int
     real_limit_ns: int | None = None
     at: str = "p99.9"
+    of: str = ""
+    """Only those of that host; empty: of all."""
     needs_end: bool = False
 
     def __post_init__(self) -> None:
@@ -65,7 +67,8 @@ class Bounded:
         """Judge the durations of all outcomes alike: a quick answer is owed even if it is no."""
         if self.real_limit_ns is not None and history.header.world == "real":
             return replace(self, limit_ns=self.real_limit_ns, real_limit_ns=None).judge(history)
-        sorted_out = _sort_out(history, operations(history, self.operation), self.limit_ns)
+        begun = tuple(one for one in operations(history, self.operation) if self.of in ("", one.actor))
+        sorted_out = _sort_out(history, begun, self.limit_ns)
         phases = _phases(sorted_out.measured, fault_windows(history))
         share = parse_percentile(self.at)
         figures = {phase: percentile(durations, share) for phase, durations in phases.items() if durations}

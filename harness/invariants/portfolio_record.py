@@ -3,8 +3,8 @@
 A book is known by its name. What it *must* hold is what it acked: the entries of each batch that ended well. A batch
 that failed with a reason changed nothing. One whose outcome nobody knows (the host died, an error without a reason) is
 in doubt until it comes again and is acked; until then the book may hold a beginning of it, and is only judged at its
-next start. What a book fetched itself, by reconciling, is taken from the exchange's own record of fills, up to the
-trade that it says it came to.
+next start. So is what a comparison may have taken that was cut off. What a book fetched itself, by reconciling, is
+taken from the exchange's own record of fills, up to the trade that it says it came to.
 
 In the history a fill is [symbol, id, time, signed amount, price, fee, asset], a flow [type, id, time, amount, asset].
 """
@@ -126,6 +126,8 @@ class _Book:
     keys: set[Key] = field(default_factory=set)
     held: int = 0
     doubts: list[Fields] = field(default_factory=list)
+    comparing: bool = False
+    """A comparison was cut off, and may have taken any of the trades that there were, in the order of their symbols."""
 
     def take(self, batch: Fields) -> int:
         """Take what is new of a batch; return how much that was."""
@@ -184,8 +186,16 @@ def _read(history: History) -> Iterator[Step]:
         if record.outcome != "ok" or record.result is None:
             if record.outcome == "info" and kind == "apply":
                 book.doubts.append(record.value)
+            elif record.outcome == "info" and kind == "reconcile":
+                book.comparing = True
             continue
-        yield _step(book, kind, record, record.result, fills)
+        if book.comparing and kind == "reload":
+            book.comparing = False
+            book.doubts.append(_there(fills, record.start_ns))
+        step = _step(book, kind, record, record.result, fills)
+        if kind == "reconcile":  # it has gone through everything that an earlier one may have taken
+            book.comparing = False
+        yield step
 
 
 def _step(book: _Book, kind: Kind, record: OperationRecord, said: Fields, fills: Sequence[Observation]) -> Step:
@@ -209,7 +219,7 @@ def _step(book: _Book, kind: Kind, record: OperationRecord, said: Fields, fills:
         record=record,
         said=said,
         held=book.held,
-        sure=not book.doubts,
+        sure=not book.doubts and not book.comparing,
         fresh=fresh,
         expected=book.expected(record.value),
         possible=possible,
@@ -250,6 +260,13 @@ def _book(ledger: Ledger, entry: Sequence[Any]) -> None:
 def _mark(name: str, number_: int) -> int:
     """Return a number that stands for an entry; those of a set, combined, stand for the set."""
     return int.from_bytes(hashlib.blake2b(f"{name}/{number_}".encode(), digest_size=16).digest(), "big")
+
+
+def _there(fills: Sequence[Observation], before_ns: int) -> Fields:
+    """Return all of the exchange's fills before that time, by symbol: what a comparison goes through."""
+    through = {str(one.value["symbol"]): int(one.value["trade_id"]) for one in fills if one.time_ns < before_ns}
+    batch = _executed(fills, through)
+    return {**batch, "fills": sorted(batch["fills"], key=lambda one: (one[0], one[1]))}
 
 
 def _executed(fills: Sequence[Observation], through: Mapping[str, int]) -> Fields:

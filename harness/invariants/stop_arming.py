@@ -103,9 +103,14 @@ class Breach:
         )
 
 
+def _fed(history: History) -> list[OperationRecord]:
+    """Return what fed figures; a run may also have a dashboard that asks for another kind of `metrics`."""
+    return [one for one in operations(history, "metrics") if "drawdown" in one.value]
+
+
 def _figures(history: History) -> Iterator[tuple[OperationRecord, list[_Breach]]]:
     """Yield each breaching figure that was taken, and what stood at ARMED between that and the next figure."""
-    fed = operations(history, "metrics")
+    fed = _fed(history)
     known = stop_record(history).known
     cursor = 0
     for number, one in enumerate(fed):
@@ -127,7 +132,7 @@ def _silences(history: History, slack_ns: int) -> Iterator[tuple[OperationRecord
     """Yield each silence of a living host that was longer than figures may be old, and what stood at ARMED in it."""
     record = stop_record(history)
     ends = {(life.name, life.incarnation): life.end_ns for life in lifetimes(history)}
-    fed = [one for one in operations(history, "metrics") if one.end_ns is not None]
+    fed = [one for one in _fed(history) if one.end_ns is not None]
     for number, one in enumerate(fed):
         following = fed[number + 1] if number + 1 < len(fed) else None
         died_ns = ends.get((one.actor, one.incarnation))
@@ -146,6 +151,8 @@ def _errors(history: History) -> Iterator[tuple[OperationRecord, list[_Breach]]]
     known = {id(one.by): one for one in stop_record(history).known if one.by is not None}
     row = 0
     for one in operations(history, "execution"):
+        if "ok" not in one.value:  # an executor's, in a run that has one as well
+            continue
         answer = known.get(id(one))
         row = 0 if one.value["ok"] or answer is None else row + 1
         if row == ERRORS_MAX:
