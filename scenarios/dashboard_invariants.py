@@ -51,14 +51,14 @@ def slow_ways(host: str = REMOTE) -> tuple[Fault, ...]:
     )
 
 
-def broken_ways(host: str = REMOTE) -> tuple[Fault, ...]:
-    """Return ways in which clients lose the server, some without a word."""
+def broken_ways(host: str = REMOTE, *, power: bool = True) -> tuple[Fault, ...]:
+    """Return ways in which clients lose the server, some without a word; `power` only where it can be switched off."""
     return (
+        *((process.power_off(host),) if power else ()),
         network.half_open(host, DASHBOARD),
         network.reset(host, DASHBOARD),
         network.partition(host, DASHBOARD),
         network.refuse(host, DASHBOARD),
         process.freeze(host),
-        process.power_off(host),
         process.kill(host),
     )

@@ -65,10 +65,10 @@ SCENARIO = Scenario(
             ),
             settle_ns=seconds(4),
             needs=(
-                at_least(60, "connect", outcome="ok"),
+                at_least(40, "connect", outcome="ok"),
                 at_least(10, "connect", outcome="fail"),
-                at_least(6, "intrude", outcome="ok"),
-                observed_at_least(60, "feed"),
+                at_least(4, "intrude", outcome="ok"),
+                observed_at_least(40, "feed"),
             ),
         ),
     },

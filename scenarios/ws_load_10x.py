@@ -45,12 +45,12 @@ SCENARIO = Scenario(
         ),
         "short": Profile(
             hosts=tuple(_hosts(9, burst_ns=(seconds(1), seconds(7)))),
-            schedule=(during(ms(1_200), ms(4_500), *broken_ways(), *slow_ways()),),
+            schedule=(during(ms(1_200), ms(4_500), *broken_ways(power=False), *slow_ways()),),
             settle_ns=seconds(3),
             needs=(
-                at_least(1_500, "publish", outcome="ok"),
-                at_least(12, "connect", outcome="ok"),
-                observed_at_least(50, "feed"),
+                at_least(800, "publish", outcome="ok"),
+                at_least(9, "connect", outcome="ok"),
+                observed_at_least(25, "feed"),
             ),
         ),
     },

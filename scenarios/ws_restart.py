@@ -60,22 +60,21 @@ SCENARIO = Scenario(
             ),
         ),
         "short": Profile(
-            hosts=tuple(_hosts(burst_ns=(seconds(1), seconds(8)), reopen_ns=ms(7_200))),
+            hosts=tuple(_hosts(burst_ns=(seconds(1), seconds(9)), reopen_ns=ms(8_000))),
             schedule=(
                 during(
                     seconds(2),
                     ms(700),
                     process.kill_inside(DASHBOARD, "publish"),
                     process.kill(DASHBOARD),
-                    process.power_off(DASHBOARD),
                 ),
-                during(seconds(5), ms(700), process.freeze(DASHBOARD), process.kill(DASHBOARD)),
+                during(ms(5_500), ms(700), process.freeze(DASHBOARD), process.kill(DASHBOARD)),
             ),
             settle_ns=seconds(4),
             needs=(
-                at_least(200, "publish", outcome="ok"),
-                at_least(30, "connect", outcome="ok"),
-                observed_at_least(50, "feed"),
+                at_least(60, "publish", outcome="ok"),
+                at_least(20, "connect", outcome="ok"),
+                observed_at_least(25, "feed"),
             ),
         ),
     },
