@@ -19,8 +19,8 @@ SCENARIO = Scenario(
     profiles={
         "full": Profile(
             hosts=(publisher(rate=200, drain_ns=seconds(3)), consumer()),
-            schedule=(during(seconds(10), between(seconds(60), seconds(75)), redis.outage(*MODES)),),
-            settle_ns=seconds(15),
+            schedule=(during(seconds(5), between(seconds(55), seconds(60)), redis.outage(*MODES)),),
+            settle_ns=seconds(12),
             needs=(at_least(10_500, "publish", outcome="ok", inside="redis.outage"),),
         ),
         "short": Profile(
