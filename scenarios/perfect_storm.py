@@ -45,6 +45,7 @@ def _hosts(
     cooldown_s: float,
     metrics_max_age_s: float,
     pace_s: float,
+    compare_s: float,
     policy_s: tuple[float, float, float],
     interval_ns: int,
     timeout_ns: int,
@@ -114,7 +115,7 @@ def _hosts(
         host(
             "portfolio",
             "portfolio",
-            {"deposit": str(_BALANCE), "reconcile_every_s": 4.5},
+            {"deposit": str(_BALANCE), "reconcile_every_s": compare_s},
             watches=("execution",),
             drain_ns=seconds(1),
         ),
@@ -155,6 +156,7 @@ _FULL: Final = _hosts(
     cooldown_s=600.0,
     metrics_max_age_s=8.0,
     pace_s=1.0,
+    compare_s=4.5,
     policy_s=(4.0, 7.0, 1.0),
     interval_ns=seconds(1),
     timeout_ns=ms(500),
@@ -186,6 +188,7 @@ _SHORT: Final = _hosts(
     cooldown_s=600.0,
     metrics_max_age_s=5.0,
     pace_s=0.5,
+    compare_s=9.0,  # a comparison takes most of what may be read in five seconds
     policy_s=(2.0, 3.0, 0.4),
     interval_ns=ms(700),
     timeout_ns=ms(500),
