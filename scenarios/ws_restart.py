@@ -81,7 +81,7 @@ SCENARIO = Scenario(
     invariants=invariants("WS1", "WS2", "WS3", "WS4", "WS5", "WS6", "WS8"),
     flawed=(
         flawed("planned", "WS1", "WS5", "WS6"),
-        flawed("forgets_on_restart", "WS6"),
+        flawed("forgets_on_restart", "WS5", "WS6"),
         flawed("reuses_numbers_after_a_crash", "WS1"),
         flawed("resumes_from_the_wrong_side", "WS5"),
         flawed("repeats_one_at_resume", "WS5"),
