@@ -7,28 +7,26 @@ recorded until then is stored and judged: a run that breaks comes out ERROR, nev
 import re
 import shlex
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from harness import __version__
 from harness.code_hash import code_hashes
 from harness.declaration import declaration_hash
-from harness.director import Alarm
-from harness.errors import HarnessError, HistoryError
+from harness.errors import HistoryError
 from harness.experiment import Experiment
 from harness.explore.applied import applied
-from harness.history.events import SCHEMA, Event, HostChanged, RunEnded, RunStarted
+from harness.history.events import SCHEMA, RunEnded, RunStarted
 from harness.history.history import History
-from harness.history.store import Store, load, partial_path
+from harness.history.store import load
 from harness.judge import Judgement, judge
 from harness.load.spec import Crew
 from harness.metrics import metrics
+from harness.run_sink import RunSink
 from harness.scenario import Scenario, plan
 from harness.tape import Tape
+from harness.trouble import noting
 from harness.units import as_seconds
 from harness.verdict import INTERRUPTED, RunResult, Verdict
 from harness.world.base import WorldKind
@@ -119,7 +117,7 @@ def make(order: Order, *, keep: Callable[[Verdict], bool]) -> Made:
     tape = _tape(order)
     planned = plan(profile, tape, order.options.left_out(order.world))
     order.history_path.parent.mkdir(parents=True, exist_ok=True)
-    sink = _RunSink(order, [one.as_fields() for one in planned])
+    sink = RunSink(_header(order, [one.as_fields() for one in planned]), order.history_path)
     trouble: list[str] = []
     digest: str | None = None
     simulated_ns: int | None = None
@@ -134,7 +132,7 @@ def make(order: Order, *, keep: Callable[[Verdict], bool]) -> Made:
         options=order.options,
         alarm=sink.alarm,
     )
-    with sink.streaming(to_disk=order.world == "real"), _noting(trouble, order.folder):
+    with sink.streaming(to_disk=order.world == "real"), noting(trouble, order.folder):
         enter = run_in_sim if order.world == "sim" else run_in_real
         ended = enter(staging, sink)
         digest, simulated_ns = ended.digest, ended.simulated_ns
@@ -260,106 +258,24 @@ def _metrics(history: History, judgement: Judgement) -> dict[str, float | int | 
         return {}
 
 
-def _origin(order: Order) -> dict[str, Any]:
-    """Return what the first line says of where the run comes from: code, and experiment if it was one."""
+def _header(order: Order, planned: list[dict[str, object]]) -> RunStarted:
+    """Return the first line: what the run is, what code took part, and the experiment if it was one."""
     programs = [host.program.__module__ for host in order.scenario.profile(order.profile).hosts]
-    origin: dict[str, Any] = {"code": code_hashes([*order.targets.values(), *programs])}
-    if (pinned := order.scenario.pinned) is not None:
-        origin |= {"base": pinned.base, "experiment": pinned.experiment.as_fields()}
-    return origin
-
-
-class _RunSink:
-    """Holds a run's events, and in the real world also streams them to disk, so that they survive the harness."""
-
-    def __init__(self, order: Order, planned: list[dict[str, object]]) -> None:
-        self._path = order.history_path
-        self._store: Store | None = None
-        header = RunStarted(
-            0,
-            "harness",
-            1,
-            SCHEMA,
-            __version__,
-            order.scenario.name,
-            order.profile,
-            order.world,
-            order.seed,
-            dict(order.targets),
-            planned,
-            list(order.options.left_out(order.world)),
-            **_origin(order),
-        )
-        self.events: list[Event] = [header]
-        self.alarm = Alarm()
-
-    def record(self, event: Event) -> None:
-        """Append one event."""
-        self.events.append(event)
-        if type(event) is HostChanged:
-            self.alarm.hear(event)
-        if self._store is not None:
-            self._store.record(event)
-
-    @contextmanager
-    def streaming(self, *, to_disk: bool) -> Iterator[None]:
-        if not to_disk:
-            yield
-            return
-        self._store = store = Store(self._path)
-        for event in self.events:
-            store.record(event)
-        try:
-            yield
-        finally:
-            store.flush()
-
-    def save(self) -> None:
-        """Put the whole history in its place."""
-        store = self._store
-        if store is None:
-            store = Store(self._path)
-            store.record_all(self.events)
-        store.close()
-        self._store = None
-
-    def discard(self) -> None:
-        """Leave nothing behind of what was streamed."""
-        if self._store is not None:
-            self._store.abandon()
-            partial_path(self._path).unlink(missing_ok=True)
-            self._store = None
-
-
-@contextmanager
-def _noting(trouble: list[str], folder: Path) -> Iterator[None]:
-    """Turn whatever ends a run early into one line each; the traceback of the unexpected goes to a log file."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        trouble.append(INTERRUPTED)
-    except BaseExceptionGroup as group:
-        trouble += _lines(group, folder)
-    except HarnessError as error:
-        trouble.append(str(error))
-    except Exception as error:  # noqa: BLE001 - a run that breaks is judged ERROR, with what it recorded
-        trouble.append(_logged(error, folder))
-
-
-def _lines(group: BaseExceptionGroup[BaseException], folder: Path) -> list[str]:
-    lines: list[str] = []
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            lines += _lines(error, folder)
-        elif isinstance(error, KeyboardInterrupt):
-            lines.append(INTERRUPTED)
-        else:
-            lines.append(str(error) if isinstance(error, HarnessError) else _logged(error, folder))
-    return lines
-
-
-def _logged(error: BaseException, folder: Path) -> str:
-    log = folder / "harness-errors.log"
-    with log.open("a", encoding="utf-8") as file:
-        file.write("".join(traceback.format_exception(error)) + "\n")
-    return f"{type(error).__name__}: {error} (traceback in {log.name})"
+    pinned = order.scenario.pinned
+    return RunStarted(
+        0,
+        "harness",
+        1,
+        SCHEMA,
+        __version__,
+        order.scenario.name,
+        order.profile,
+        order.world,
+        order.seed,
+        dict(order.targets),
+        planned,
+        list(order.options.left_out(order.world)),
+        base="" if pinned is None else pinned.base,
+        experiment={} if pinned is None else pinned.experiment.as_fields(),
+        code=code_hashes([*order.targets.values(), *programs]),
+    )

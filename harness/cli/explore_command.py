@@ -4,7 +4,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,9 @@ from harness.explore.coverage import PHASES, Coverage
 from harness.registry import discover, select
 from harness.targets import check_ports, choose, for_ports
 from harness.verdict import EXIT_HARNESS_ERROR, EXIT_PASS, EXIT_VIOLATED
+
+if TYPE_CHECKING:
+    from harness.explore.search import Searched
 
 _ERRORS_MAX: Final = 5
 _SEEDS_MAX: Final = 1 << 63
@@ -122,27 +125,34 @@ def command(
             go_on=go_on,
             told=told,
         )
-        click.echo(f"{scenario.name}: {done.executions} executions, seed {seed}{_why(done.stopped)}")
-        _print_coverage(done.coverage)
-        for broken in done.errors[:_ERRORS_MAX]:
-            click.echo(f"ERROR  seed {broken.experiment.seed}: {broken.text}")
-        if len(done.errors) > _ERRORS_MAX:
-            click.echo(f"ERROR  and {len(done.errors) - _ERRORS_MAX} more")
-        click.echo()
-        if done.found is None:
-            click.echo(f"Nothing found: no invariant was violated in {done.executions} executions.")
-            return EXIT_HARNESS_ERROR if done.errors else EXIT_PASS
-        where = "remembered from an earlier search" if done.remembered else f"found in execution {done.executions}"
-        failure = Failure(
-            experiment=done.found,
-            invariant=done.violated[0],
-            origin=f"{where} (seed {seed}); {len(done.found.faults)} faults drawn",
-            out=out,
-            formats=FORMATS,
-            shrinks_max=shrinks,
-        )
-        failures.keep(tell_failure(failure, laboratory, larder_of(scenario, quiet_history(laboratory))))
-    return EXIT_HARNESS_ERROR if done.errors else EXIT_VIOLATED
+        _print_search(scenario.name, seed, done)
+        if done.found is not None:
+            where = "remembered from an earlier search" if done.remembered else f"found in execution {done.executions}"
+            failure = Failure(
+                experiment=done.found,
+                invariant=done.violated[0],
+                origin=f"{where} (seed {seed}); {len(done.found.faults)} faults drawn",
+                out=out,
+                formats=FORMATS,
+                shrinks_max=shrinks,
+            )
+            failures.keep(tell_failure(failure, laboratory, larder_of(scenario, quiet_history(laboratory))))
+    if done.errors:
+        return EXIT_HARNESS_ERROR
+    return EXIT_PASS if done.found is None else EXIT_VIOLATED
+
+
+def _print_search(name: str, seed: int, done: "Searched") -> None:
+    """Print how far the search went, what it reached, and what broke on the way."""
+    click.echo(f"{name}: {done.executions} executions, seed {seed}{_why(done.stopped)}")
+    _print_coverage(done.coverage)
+    for broken in done.errors[:_ERRORS_MAX]:
+        click.echo(f"ERROR  seed {broken.experiment.seed}: {broken.text}")
+    if len(done.errors) > _ERRORS_MAX:
+        click.echo(f"ERROR  and {len(done.errors) - _ERRORS_MAX} more")
+    click.echo()
+    if done.found is None:
+        click.echo(f"Nothing found: no invariant was violated in {done.executions} executions.")
 
 
 def _why(stopped: str) -> str:

@@ -31,6 +31,13 @@ _KEEP_HISTORIES = 20
 _SEEDS_MAX = 1 << 63
 
 
+def _with_files(names: tuple[str, ...], scenarios: dict[str, Scenario]) -> tuple[str, ...]:
+    """Add the scenarios of those names that are files; return all names as those of scenarios."""
+    files = {name: scenario_in(Path(name)) for name in names if name.endswith(".py")}
+    scenarios.update({one.name: one for one in files.values()})
+    return tuple(files[name].name if name in files else name for name in names)
+
+
 def _size(scenario: Scenario, kind: WorldKind) -> str:
     return DEFAULT_PROFILE[kind] if scenario.pinned is None else scenario.pinned.experiment.profile
 
@@ -93,9 +100,7 @@ def command(
         raise unknown_name("world", world, get_args(WorldKind))
     kind: WorldKind = "sim" if world == "sim" else "real"
     scenarios = discover(config.scenarios)
-    files = {name: scenario_in(Path(name)) for name in names if name.endswith(".py")}
-    names = tuple(files[name].name if name in files else name for name in names)
-    scenarios |= {one.name: one for one in files.values()}
+    names = _with_files(names, scenarios)
     chosen = select(scenarios, names, keyword)
     check_ports(scenarios.values(), config.targets)
     wishes = {one.name: rest["targets"] for one in chosen} if names else share(chosen, rest["targets"])
