@@ -140,6 +140,11 @@ class _Book:
                 _book(self.ledger, entry)
         return len(self.keys) - before
 
+    def doubt(self, *batches: Fields) -> None:
+        """Have these in doubt, with what was before: as far as there is anything in them that was not acked since."""
+        doubts = [*self.doubts, *batches]
+        self.doubts = [one for one in doubts if any(_key(entry) not in self.keys for entry in _entries(one))]
+
     def copy(self) -> "_Book":
         """Return one of the same entries; dear, and only wanted when batches are in doubt."""
         other = _Book(self.name, Ledger(self.ledger.method))
@@ -187,7 +192,10 @@ def _read(history: History) -> Iterator[Step]:
             if record.outcome == "info" and kind == "apply":
                 book.doubts.append(record.value)
             elif record.outcome == "info" and kind == "reconcile":
-                book.comparing = True
+                if record.end_ns is None:
+                    book.comparing = True
+                else:
+                    book.doubt(_there(fills, record.end_ns + 1))
             continue
         if book.comparing and kind == "reload":
             book.comparing = False
@@ -204,11 +212,12 @@ def _step(book: _Book, kind: Kind, record: OperationRecord, said: Fields, fills:
     possible: tuple[Expected, ...] = ()
     if kind == "apply":
         fresh = book.take(record.value)
-        book.doubts = [one for one in book.doubts if any(_key(entry) not in book.keys for entry in _entries(one))]
+        book.doubt()
     elif kind == "reconcile":
         batch = _executed(fills, said["through"])
         missing = tuple(_key(entry) for entry in batch["fills"] if _key(entry) not in book.keys)
         book.take(batch)
+        book.doubt()
     elif kind == "reload":
         if not book.keys and "method" in said:
             book.ledger.method = cast("Method", said["method"])
