@@ -5,6 +5,11 @@ first read on a connection the member's own pending entries come, oldest first: 
 before a crash or a lost reply. A group that Redis forgot (NOGROUP) is made again from the beginning of the stream, and
 the watermarks drop what was handled before.
 
+A connection that is dead may not be so to the server: a read that blocks there takes the next entry, for this member,
+and answers into the void. It ends after `block` at the latest. For that long a new connection is *in doubt*: it reads
+new entries only to make them the member's own, and then handles all that is pending, in the order of the stream. So
+what a ghost took comes in its turn; whatever it took was added before what was read after it.
+
 What is guaranteed, with one member per group:
 
 - Every entry of the stream reaches the handler, or the dead-letter stream `dead_letter:<group>` if the handler keeps
@@ -36,6 +41,9 @@ from reference_impl._event_bus.watermarks import WatermarkFile, Watermarks
 log = logging.getLogger(__name__)
 
 _MARGIN = 0.5  # seconds that the reply to a blocking read may be late before Redis counts as hung
+_GHOST = (
+    2.0  # seconds that an earlier connection's read may take entries: `block`, at most 1 s, and its way to the server
+)
 _RECENT_MAX = 10_000  # ids remembered, to recognise entries that are taken over from another member
 
 
@@ -120,10 +128,16 @@ class Subscription:
             self._marks = self._make_watermarks(self._group, self._file.load(self._group))
         self._link = link = await Link.open(self._address, self._options.probe_timeout)
         await self._make_groups(link)
-        while acks := await self._process(link, self._marks, await self._read(link, [], self._read_pending, 0)):
-            await self._send(link, acks)
+        await self._finish_pending(link, self._marks, [])
         backoff.reset()
         loop = asyncio.get_running_loop()
+        acks: list[bytes] = []
+        doubtful_until = loop.time() + _GHOST
+        while not self._stopping and loop.time() < doubtful_until:
+            await self._read(link, acks, self._read_new, self._options.block)
+            acks = await self._process(link, self._marks, await self._read(link, [], self._read_pending, 0))
+        await self._finish_pending(link, self._marks, acks)
+        acks = []
         while not self._stopping:
             if loop.time() >= self._next_claim:
                 self._next_claim = loop.time() + self._options.claim_idle / 2
@@ -131,6 +145,16 @@ class Subscription:
             reply = await self._read(link, acks, self._read_new, self._options.block)
             acks = await self._process(link, self._marks, reply)
         await self._send(link, acks)
+
+    async def _finish_pending(self, link: Link, marks: Watermarks, acks: list[bytes]) -> None:
+        """Acknowledge, and have handled and acknowledged what is pending at this member, until nothing is."""
+        while True:
+            await self._send(link, acks)
+            if self._stopping:
+                return
+            acks = await self._process(link, marks, await self._read(link, [], self._read_pending, 0))
+            if not acks:
+                return
 
     # -- Redis
 

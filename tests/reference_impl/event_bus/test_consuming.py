@@ -72,6 +72,25 @@ async def test_stale_entries_of_another_member_are_taken_over(server, make_bus, 
     await eventually(lambda: server.client.xpending("events:t", "g")["pending"] == 0)
 
 
+async def test_what_a_ghost_takes_comes_in_its_turn(server, make_bus, reader, eventually):
+    """A read of an earlier life still blocks at the server and takes the next event: it is neither lost nor late."""
+    bus = make_bus(server.url)
+    await bus.start()
+    await bus.publish_event("t", {"n": 0})
+    server.client.xgroup_create("events:t", "g", "$")
+    ghost = asyncio.create_task(
+        asyncio.to_thread(server.client.xreadgroup, "g", "bus", {"events:t": ">"}, block=1_000, count=1)
+    )
+    await eventually(lambda: server.client.info("clients")["blocked_clients"] == 1)
+    await bus.subscribe("g", ["t"], reader)
+    await eventually(lambda: server.client.info("clients")["blocked_clients"] == 2)
+    ids = [await bus.publish_event("t", {"n": number}) for number in (1, 2)]
+    assert [len(entries) for _, entries in await ghost] == [1]
+    await reader.until(2)
+    assert ids == reader.ids
+    await eventually(lambda: server.client.xpending("events:t", "g")["pending"] == 0)
+
+
 async def test_a_group_that_redis_forgot_is_made_again(server, make_bus, reader, eventually):
     """FLUSHALL under a reading consumer: later events arrive, earlier ones are not repeated."""
     bus = make_bus(server.url)
