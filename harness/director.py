@@ -86,4 +86,5 @@ async def _hold(stage: Stage, planned: PlannedFault, origin_ns: int) -> None:
     world.history.record(FaultBegan(world.now_ns(), "harness", 1, number, fault.name, planned.mode, fault.on))
     async with fault.hold(stage, planned.mode, world.tape.stream(f"fault/{number}")):
         await world.sleep_until(origin_ns + planned.end_ns)
-    world.history.record(FaultHealed(world.now_ns(), "harness", 1, number))
+        healing_ns = world.now_ns()
+    world.history.record(FaultHealed(world.now_ns(), "harness", 1, number, healing_ns))

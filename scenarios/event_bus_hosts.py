@@ -13,13 +13,15 @@ from typing import Any
 import msgspec
 
 from harness.history.events import Invoke
-from harness.units import as_seconds, ms, per_second
+from harness.units import as_seconds, ms, per_second, seconds
 from harness.world.base import Host, HostSpec
 from scenarios.ports.event_bus import Delivered, EventBus, Handler
 
 TYPES = ("orders", "fills", "signals", "positions")
 GROUPS = ("risk", "dashboard")
 _STATS_EVERY_NS = ms(250)
+_LOOK_S = 0.05
+_EMPTY_NS_MAX = seconds(5)
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -37,7 +39,10 @@ def consumer(*, name: str = "consumer", groups: Sequence[str] = GROUPS, types: S
 
 
 async def publish(host: Host) -> None:
-    """Offer events until asked to stop, then let the ones in flight return and close the bus."""
+    """Offer events until asked to stop, then let the ones in flight return, the buffer empty itself, and close the bus.
+
+    A bus may keep its buffer for the next start, but this is the last: what stays is never delivered.
+    """
     bus = _open(host)
     bus.on_overflow(lambda ids: host.log.observe("overflow", ids=list(ids)))
     await bus.start()
@@ -47,8 +52,16 @@ async def publish(host: Host) -> None:
     await host.stopping()
     sampler.cancel()
     await offers.end()
+    await _emptied(host, bus)
     _record_stats(host, bus)
     await bus.close()
+
+
+async def _emptied(host: Host, bus: EventBus) -> None:
+    """Return once nothing waits in the buffer, or no longer may: a host has 10 s to finish."""
+    until_ns = host.now_ns() + _EMPTY_NS_MAX
+    while bus.stats().buffered and host.now_ns() < until_ns:  # noqa: ASYNC110 - a bus tells by being asked
+        await asyncio.sleep(_LOOK_S)
 
 
 async def consume(host: Host) -> None:

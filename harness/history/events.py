@@ -116,9 +116,14 @@ class FaultBegan(_Event, frozen=True, tag="fault_began"):
 
 
 class FaultHealed(_Event, frozen=True, tag="fault_healed"):
-    """The fault is over: from here on recovery is owed."""
+    """The fault is over: from here on recovery is owed. Healing began at `healing_ns`: some felt it from then on.
+
+    A world takes its time to heal, and to say so. What had to be impossible is judged by the first, what is owed by the
+    second. None in histories of schema 1 and 2.
+    """
 
     fault: int
+    healing_ns: int | None = None
 
 
 Event: TypeAlias = (

@@ -1,7 +1,7 @@
 """Questions to a history. Each is answered from one index, built in one pass when it is first needed."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias
@@ -60,7 +60,10 @@ class OperationRecord(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class FaultWindow:
-    """One fault and the time it held; `end_ns` is None if it was never healed."""
+    """One fault and the time it held; `end_ns` is None if it was never healed.
+
+    From `healing_ns`, at most `end_ns`, it may have held for some and not for others.
+    """
 
     number: int
     name: str
@@ -68,6 +71,7 @@ class FaultWindow:
     on: str
     start_ns: int
     end_ns: int | None
+    healing_ns: int | None = None
 
     def holds_at(self, time_ns: int) -> bool:
         """Tell whether the fault held at that time."""
@@ -258,7 +262,7 @@ def _operation(events: Sequence[Event], at: int, end_at: int | None) -> Operatio
 
 def _pair_faults(events: Sequence[FaultBegan | FaultHealed]) -> tuple[FaultWindow, ...]:
     began: dict[int, FaultBegan] = {}
-    healed: dict[int, int] = {}
+    healed: dict[int, FaultHealed] = {}
     for event in events:
         if isinstance(event, FaultBegan):
             if event.fault in began:
@@ -267,11 +271,16 @@ def _pair_faults(events: Sequence[FaultBegan | FaultHealed]) -> tuple[FaultWindo
         elif event.fault not in began or event.fault in healed:
             raise HistoryError(f"fault {event.fault} healed at {event.time_ns} ns, but did not hold")
         else:
-            healed[event.fault] = event.time_ns
-    return tuple(
-        FaultWindow(number, fault.name, fault.mode, fault.on, fault.time_ns, healed.get(number))
-        for number, fault in began.items()
-    )
+            healed[event.fault] = event
+    return tuple(_window(fault, healed.get(number)) for number, fault in began.items())
+
+
+def _window(began: FaultBegan, healed: FaultHealed | None) -> FaultWindow:
+    window = FaultWindow(began.fault, began.name, began.mode, began.on, began.time_ns, None)
+    if healed is None:
+        return window
+    healing_ns = healed.time_ns if healed.healing_ns is None else healed.healing_ns
+    return replace(window, end_ns=healed.time_ns, healing_ns=healing_ns)
 
 
 def _pair_lives(changes: Sequence[HostChanged]) -> tuple[Lifetime, ...]:

@@ -163,7 +163,7 @@ def _read(history: History) -> PolicyRecord:
 def _reader(history: History, host: str) -> _Reader:
     away = dead_windows(history, host)
     for window in fault_windows(history):
-        span = (window.start_ns, window.end_ns)
+        span = (window.start_ns, window.healing_ns)
         if _was_gone(history, window) or _was_cut_off(history, window, host):
             away.append(span)
     told = [seen.value for seen in observations(history, "policy_ages") if seen.actor == host]

@@ -103,13 +103,13 @@ def test_observations_by_name_in_order():
 
 
 def test_fault_windows():
-    """Healed or not, all or by name, half-open."""
+    """Healed or not, all or by name, half-open; healing begins when it is said, or else with the end of it."""
     history = of(
         FaultBegan(10, "harness", 1, 1, "redis.outage", "hang", "redis"),
         FaultBegan(12, "harness", 1, 2, "process.kill", "sigkill", "p"),
-        FaultHealed(20, "harness", 1, 1),
+        FaultHealed(20, "harness", 1, 1, 18),
     )
-    outage = FaultWindow(1, "redis.outage", "hang", "redis", 10, 20)
+    outage = FaultWindow(1, "redis.outage", "hang", "redis", 10, 20, 18)
     kill = FaultWindow(2, "process.kill", "sigkill", "p", 12, None)
     assert fault_windows(history) == (outage, kill)
     assert fault_windows(history, "process.kill") == (kill,)
@@ -118,6 +118,8 @@ def test_fault_windows():
     assert fault_windows(history, "redis") == ()
     assert [outage.holds_at(time) for time in (9, 10, 19, 20)] == [False, True, True, False]
     assert [kill.holds_at(time) for time in (11, 12, 999)] == [False, True, True]
+    (unsaid,) = fault_windows(of(FaultBegan(1, "harness", 1, 1, "f", "", "x"), FaultHealed(2, "harness", 1, 1)))
+    assert unsaid.healing_ns == 2
 
 
 def test_link_counts_by_window_and_destination():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.history.events import Observation
+from harness.history.events import FaultHealed, Observation
 from harness.invariants.base import judge_all
 from harness.invariants.policy_age import fresh, safe
 from harness.invariants.policy_converges import converges
@@ -74,6 +74,13 @@ def test_ps1_counts_from_the_last_moment_at_which_redis_could_be_heard(aging, ti
     """600 s and a second of margin; saying stale too soon is no offence."""
     result = judge(read(aging, time, stale=stale).end(2_100), fresh())
     assert (result.verdict, result.checked) == (verdict, 1)
+
+
+def test_ps1_believes_a_reader_from_the_begin_of_healing_on(aging) -> None:
+    """A server answers before the harness can say that it does again."""
+    healed = aging.events.index(next(one for one in aging.events if isinstance(one, FaultHealed)))
+    aging.events[healed] = FaultHealed(seconds(2_000), "harness", 1, aging.events[healed].fault, seconds(1_995))
+    assert judge(read(aging, 1_996).end(2_100), fresh()).verdict is Outcome.HOLDS
 
 
 def test_ps1_takes_a_superseded_version_for_old_from_the_ack_on(run) -> None:
