@@ -3,9 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from harness.comparison import Comparison
+
+COMBINED: Final = 11
+"""The number of a scenario over all ten patches."""
+
+
+def patch_name(patch: int) -> str:
+    """Return what a person calls it: `patch 7`, or `all patches`."""
+    return "all patches" if patch == COMBINED else f"patch {patch}"
 
 
 class Verdict(StrEnum):

@@ -11,7 +11,17 @@ from typing import Final
 
 from harness.compare import unnoticed, wrong_of
 from harness.comparison import KnownFinding
-from harness.verdict import INTERRUPTED, FlawedResult, InvariantResult, Outcome, Row, RunResult, Session, Verdict
+from harness.verdict import (
+    INTERRUPTED,
+    FlawedResult,
+    InvariantResult,
+    Outcome,
+    Row,
+    RunResult,
+    Session,
+    Verdict,
+    patch_name,
+)
 from reports.matrix import place_of
 from reports.text import figure
 
@@ -199,7 +209,7 @@ def _told(anchor: str, scenario_anchor: str, same: list[tuple[RunResult, _Raw]],
         cell=(scenario_anchor, "" if invariant is None else invariant.id),
         verdict=raw.verdict,
         title=raw.title,
-        where=f"patch {run.patch} · {run.scenario} · {place_of(run.world, run.profile)}",
+        where=f"{patch_name(run.patch)} · {run.scenario} · {place_of(run.world, run.profile)}",
         seed=run.seed,
         sentence=raw.sentence,
         statement="" if invariant is None else invariant.statement,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from harness.verdict import EXIT_PASS, FlawedResult, InvariantResult, Outcome, RunResult, Session, Verdict
+from harness.verdict import EXIT_PASS, FlawedResult, InvariantResult, Outcome, RunResult, Session, Verdict, patch_name
 from reports.findings import chosen, sentence_of, untold_errors
 from reports.model import Report
 from reports.text import figure, plural, visible
@@ -56,7 +56,7 @@ def _run_name(run: RunResult) -> str:
 
 
 def _suite(root: ET.Element, name: str, timestamp: str, cases: list[_Case], run: RunResult | None = None) -> None:
-    package = "harness" if run is None else f"harness.patch{run.patch}.{run.scenario}"
+    package = "harness" if run is None else f"harness.{patch_name(run.patch).replace(' ', '')}.{run.scenario}"
     wall_s = 0.0 if run is None or run.wall_s is None else run.wall_s
     suite = ET.SubElement(
         root,

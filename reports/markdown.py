@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from harness.verdict import Outcome, Verdict
+from harness.verdict import Outcome, Verdict, patch_name
 from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
 from reports.matrix import Cell, MatrixBlock
@@ -87,7 +87,7 @@ def _matrix(report: Report) -> Iterable[str]:
 
 
 def _block(block: MatrixBlock) -> Iterable[str]:
-    yield f"### Patch {block.patch} · {_safe(block.priority)}"
+    yield f"### {patch_name(block.patch).capitalize()} · {_safe(block.priority)}"
     yield ""
     heads = [f"{_safe(identity)}<br>{_safe(name)}" for identity, name in block.invariants]
     yield f"| {' | '.join(['scenario', 'world', 'verdict', *heads])} |"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.verdict import PatchReadiness, Session
+from harness.verdict import PatchReadiness, Session, patch_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,9 @@ def readiness_rows(session: Session) -> tuple[ReadinessRow, ...]:
 def not_required(session: Session) -> str:
     """Return the patches that are not ready and need not be, or nothing."""
     names = [
-        f"patch {one.patch} ({one.priority})" for one in session.readiness if not (one.is_ready or one.is_required)
+        f"{patch_name(one.patch)} ({one.priority})"
+        for one in session.readiness
+        if not (one.is_ready or one.is_required)
     ]
     return f" Not ready, and not required: {', '.join(names)}." if names else ""
 
@@ -36,7 +38,7 @@ def not_required(session: Session) -> str:
 def _row(one: PatchReadiness) -> ReadinessRow:
     word = "ready" if one.is_ready else "not ready"
     return ReadinessRow(
-        patch=f"{one.patch} {one.priority}",
+        patch=f"{patch_name(one.patch).removeprefix('patch ').removesuffix(' patches')} {one.priority}",
         is_ready=one.is_ready,
         is_required=one.is_required,
         word=word if one.is_required else f"{word} (not required)",

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.comparison import Comparison
-from harness.verdict import Outcome, Verdict
+from harness.verdict import Outcome, Verdict, patch_name
 from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport, chosen
 from reports.matrix import Cell, MatrixBlock
@@ -37,6 +37,7 @@ COLUMNS_MAX: Final = 4
 NOTES_MAX: Final = 20
 
 _TONES: Final = {"good": "bold green", "bad": "bold red", "unsure": "bold yellow"}
+_OMITTED_MAX: Final = 3
 _STYLES: Final = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -127,7 +128,7 @@ class _Printer:
         self._console.print()
 
     def _block(self, block: MatrixBlock) -> None:
-        self._line((f"Patch {block.patch}  {block.priority}", "bold"))
+        self._line((f"{patch_name(block.patch).capitalize()}  {block.priority}", "bold"))
         side_by_side = max(1, len(block.invariants)) if self._plain else COLUMNS_MAX  # plain: one below the other
         for start in range(0, max(1, len(block.invariants)), side_by_side):
             columns = range(start, min(start + side_by_side, len(block.invariants)))
@@ -278,8 +279,11 @@ class _Printer:
         )
         for skipped in report.session.skipped:
             self._line(f"skipped: {skipped}")
-        for omitted in report.session.omitted:
-            self._line(f"not done, not required: {omitted}")
+        omitted = report.session.omitted
+        for text in omitted[:_OMITTED_MAX]:
+            self._line(f"not done, not required: {text}")
+        if (more := len(omitted) - _OMITTED_MAX) > 0:
+            self._line(f"nor further seeds of {plural(more, 'other scenario')}; the reports name them")
         counts = ", ".join(f"{count:,} {what}" for what, count in report.headline.counts if count)
         if counts:
             self._line(counts)

@@ -13,6 +13,7 @@ from harness.faults import network, process
 from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import as_seconds, ms, seconds
+from harness.verdict import COMBINED
 from harness.world.base import HostSpec
 from scenarios import (
     dashboard_invariants,
@@ -202,7 +203,7 @@ _SHORT: Final = _hosts(
 SCENARIO = Scenario(
     name="perfect-storm",
     title="Flash crash, Redis outage, ban, signal flood and dashboard stampede at once, over the whole stack",
-    patch=11,
+    patch=COMBINED,
     priority="P0",
     ports={
         "stack": "reference_impl.stack:make",

@@ -9,6 +9,7 @@ from harness.cli.config import load_config
 from harness.cli.width import text_width
 from harness.registry import discover, select
 from harness.scenario import Scenario
+from harness.verdict import patch_name
 
 
 @click.command(name="list")
@@ -24,7 +25,7 @@ def command(keyword: str | None, *, as_json: bool) -> int:
         return 0
     for one in scenarios:
         fields = _fields(one)
-        click.echo(f"{one.name}  (patch {one.patch}, {one.priority})")
+        click.echo(f"{one.name}  ({patch_name(one.patch)}, {one.priority})")
         click.echo(click.wrap_text(one.title, width=text_width(), initial_indent="  ", subsequent_indent="  "))
         for label in ("ports", "faults", "invariants", "flawed", "profiles"):
             _wrapped(label, fields[label])

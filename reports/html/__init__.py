@@ -17,7 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.measures import Spread
-from harness.verdict import Verdict
+from harness.verdict import Verdict, patch_name
 from reports import text
 from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
@@ -133,7 +133,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {"duration": text.duration, "figure": text.figure, "whole": _whole}
     environment.globals |= {
-        "symbols": _SYMBOLS, "words": _WORDS, "tone_symbols": _TONE_SYMBOLS, "lane_diagram": lane_diagram
+        "symbols": _SYMBOLS, "words": _WORDS, "tone_symbols": _TONE_SYMBOLS, "lane_diagram": lane_diagram,
+        "patch_name": patch_name,
     }  # fmt: skip
     return environment
 
