@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
+from harness.ports import Port
+
 Parts: TypeAlias = Mapping[str, Callable[..., Any]]
 """The factories behind the other ports, by their names."""
 ServiceName: TypeAlias = Literal["execution", "strategy", "portfolio", "dashboard", "health"]
@@ -34,3 +36,12 @@ class MakeService(Protocol):
         self, *, service: ServiceName, directory: Path, settings: Mapping[str, Any], name: str, parts: Parts
     ) -> Service:
         """Return a service, not started."""
+
+
+PORT = Port(
+    name="stack",
+    shape=Service,
+    keywords=("service", "directory", "settings", "name", "parts"),
+    trial="scenarios.trials.stack:talk",
+    dependencies=("redis", "binance"),
+)

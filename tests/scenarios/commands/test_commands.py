@@ -57,10 +57,11 @@ BOTH = Scenario(
                 onlooker(every_ns=ms(100), patience_ns=seconds(2)),
             ),
             schedule=(
-                during(ms(500), ms(1_200), redis.outage("refuse")),
-                during(ms(1_000), ms(300), process.freeze("publisher")),
-                during(ms(1_500), ms(100), process.kill("publisher")),
-                during(ms(300), ms(1_200), process.kill("feed")),
+                # Programs take a second or two to come up on a machine with other work, and are to be there by then.
+                during(ms(2_500), ms(1_500), redis.outage("refuse")),
+                during(ms(3_000), ms(300), process.freeze("publisher")),
+                during(ms(3_500), ms(100), process.kill("publisher")),
+                during(ms(2_500), ms(1_500), process.kill("feed")),
             ),
             settle_ns=ms(2_400),
             needs=(at_least(25, "publish", outcome="ok"), observed_at_least(1, "alert")),
