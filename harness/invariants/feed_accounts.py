@@ -65,6 +65,7 @@ class _Account:
         self._came: set[int] = set()
         self._ahead = {seq for seq in ahead if seq > session.base}
         self._before = frozenset(self._ahead)
+        self._unconfirmed_critical: set[int] = set()
         self.checked = 0
 
     @property
@@ -106,6 +107,8 @@ class _Account:
     def _content(self, time_ns: int, seq: int, content: int) -> Iterator[Offence]:
         self.checked += 1
         event = self._feed.published.get(seq)
+        if event is None and self._feed.unconfirmed.get(content):
+            self._unconfirmed_critical.add(seq)
         if event is None and content not in self._feed.unconfirmed:
             yield Offence(self._session.host, self._session.label, time_ns, f"{seq} was invented: no one published it")
         elif event is not None and event.sum != content:
@@ -139,7 +142,7 @@ class _Account:
 
     def _is_critical(self, seq: int) -> bool:
         event = self._feed.published.get(seq)
-        return event is not None and event.critical
+        return seq in self._unconfirmed_critical if event is None else event.critical
 
     def _of(self, batch: Batch, what: str) -> Offence:
         return Offence(self._session.host, self._session.label, batch.time_ns, what)

@@ -127,10 +127,13 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """All of it. `keys` has the numbers of each state key's events, ascending; `criticals` those of critical events."""
+    """All of it. `keys` has the numbers of each state key's events, ascending; `criticals` those of critical events.
+
+    `unconfirmed` has the checksums of events whose number is unknown, and whether they are critical.
+    """
 
     published: Mapping[int, Published]
-    unconfirmed: frozenset[int]
+    unconfirmed: Mapping[int, bool]
     keys: Mapping[tuple[str, str], tuple[int, ...]]
     criticals: tuple[int, ...]
     in_time: tuple[Published, ...]
@@ -219,9 +222,9 @@ def _read(history: History, following: Following) -> Feed:
     )
 
 
-def _published(history: History) -> tuple[dict[int, Published], frozenset[int]]:
+def _published(history: History) -> tuple[dict[int, Published], dict[int, bool]]:
     published: dict[int, Published] = {}
-    unconfirmed: set[int] = set()
+    unconfirmed: dict[int, bool] = {}
     for one in operations(history, "publish"):
         value = one.value
         if one.outcome == "ok" and one.end_ns is not None and one.result is not None and "seq" in one.result:
@@ -230,8 +233,8 @@ def _published(history: History) -> tuple[dict[int, Published], frozenset[int]]:
                 seq, topic, str(value["key"]), int(value["sum"]), one.start_ns, one.end_ns, topic.startswith(CRITICAL)
             )
         else:
-            unconfirmed.add(int(value["sum"]))
-    return published, frozenset(unconfirmed)
+            unconfirmed[int(value["sum"])] = str(value["topic"]).startswith(CRITICAL)
+    return published, unconfirmed
 
 
 def _sessions(history: History) -> tuple[Session, ...]:

@@ -108,6 +108,14 @@ def test_an_unconfirmed_event_may_come() -> None:
     assert ws1(run).verdict is HOLDS
 
 
+def test_an_unconfirmed_critical_event_may_come_after_a_snapshot_beyond_it() -> None:
+    """The server died between storing it and saying so; clients who lack it get it, as any other critical event."""
+    run = FeedRun().state(1, 1).critical(2, 2, known=False)
+    run.connect("w-1", 7, 6, asked=(None, 0), critical_from=1, snapshot=[1, 2])
+    assert ws1(run.batch("w-1", 8, 6, 6, 2)).verdict is HOLDS
+    assert "2 came again" in sentence(ws1(run.batch("w-1", 9, 6, 6, 2)))
+
+
 def test_a_critical_event_that_came_early_counts_in_the_next_session() -> None:
     """It does not come again; state that came early does, and is no repetition."""
     run = published().batch("w-1", 6.1, 0, 1, 1, 2, 5, 6).left("w-1", 6.2, "lost")
