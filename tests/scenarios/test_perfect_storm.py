@@ -4,8 +4,11 @@ from pathlib import Path
 
 from harness.history.query import observations, operations
 from harness.history.store import load
+from harness.invariants.needs import at_least
+from harness.units import as_seconds
 from harness.verdict import Outcome
 from scenarios.perfect_storm import SCENARIO
+from scenarios.storm_sizes import STAMPEDING
 
 WIRING = {variant.name: variant for variant in SCENARIO.flawed if variant.port == "stack"}
 
@@ -28,3 +31,16 @@ def test_a_flaw_of_the_wiring_is_caught(run_short) -> None:
     result = run_short(SCENARIO, target=variant.label)
     violated = {one.id for one in result.invariants if one.verdict is Outcome.VIOLATED}
     assert violated & set(variant.caught_by)
+
+
+def test_a_thousand_dashboards_come_at_once_and_come_back() -> None:
+    """The contract's number: made by Locust in the real world, let in by the dashboard, and needed twice to pass."""
+    profile = SCENARIO.profiles["stampede"]
+    hosts = {host.name: host for host in profile.hosts}
+    watching, dashboard = hosts["watchers"], hosts["dashboard"]
+    assert watching.load is not None
+    assert watching.load.users == watching.params["clients"] == STAMPEDING == 1_000
+    assert len(watching.params["storms_ns"]) == 1
+    assert watching.load.users / watching.load.spawn_rate < as_seconds(watching.params["from_ns"])
+    assert dashboard.params["settings"]["options"]["dashboard"]["max_clients"] > STAMPEDING
+    assert at_least(1_900, "connect", outcome="ok") in profile.needs
