@@ -44,6 +44,7 @@ from reference_impl._portfolio.errors import (
     PortfolioError,
     PriceError,
     StorageError,
+    UnfinishedError,
 )
 from reference_impl._portfolio.exact import display
 from reference_impl._portfolio.journal import Journal
@@ -76,6 +77,7 @@ __all__ = [
     "PriceError",
     "Reconciliation",
     "StorageError",
+    "UnfinishedError",
     "Valuation",
     "display",
     "make",
@@ -147,6 +149,7 @@ class Portfolio:
 
         Raises:
             EntryError, ConflictError, StorageError, ClosedError: Nothing of it was taken.
+            UnfinishedError: It is in the journal, which could not be read afterwards; a new start knows it.
 
         """
         fills = [fill_of(trade, self._options.quote) for trade in trades]
@@ -192,7 +195,12 @@ class Portfolio:
         """Compare with the exchange, take the trades that were missed, and name what still differs.
 
         Asked about are the symbols known here, those the account holds, and `symbols`. What was compared once is not
-        asked for again. Whatever `get` raises ends it, and is raised; what was taken by then stays.
+        asked for again. What was taken stays, however it ends.
+
+        Raises:
+            EntryError, StorageError, ClosedError, or whatever `get` raises: Nothing was taken.
+            UnfinishedError: One of them, after trades were taken, which it names.
+
         """
         comparison = self.reconciler_type(
             get=get,
@@ -239,7 +247,11 @@ class Portfolio:
         if not entries:
             return Applied(0, 0)
         added = await asyncio.to_thread(self.journal.add, entries)
-        await self._take(added.new, added.seq)
+        try:
+            await self._take(added.new, added.seq)
+        except StorageError as error:
+            self._state = "failed"  # the journal is ahead of the figures now: only a new start can mend that
+            raise UnfinishedError(f"the batch is in the journal, but not in the figures: {error}") from error
         if self.accounts.seq - self._saved_seq >= self._options.snapshot_every:
             try:
                 await self._save()
@@ -250,14 +262,10 @@ class Portfolio:
 
     async def _take(self, entries: Sequence[Entry], seq: int) -> None:
         """Take entries that are in the journal, up to `seq`."""
-        try:
-            renewed = {
-                symbol: await asyncio.to_thread(self._renewed, symbol, base)
-                for symbol, base in sorted(self.accounts.behind(entries).items())
-            }
-        except StorageError:
-            self._state = "failed"  # the journal is ahead of the figures now: only a new start can mend that
-            raise
+        renewed = {
+            symbol: await asyncio.to_thread(self._renewed, symbol, base)
+            for symbol, base in sorted(self.accounts.behind(entries).items())
+        }
         self.accounts.take(entries, seq, renewed)
 
     def _renewed(self, symbol: str, base: int) -> Ledger:

@@ -8,8 +8,11 @@ PortfolioError
 └── ClosedError     the portfolio was not started, or is closed
 
 With all of them it is certain that nothing was changed. `reason` is a short word for logs and counters.
+
+UnfinishedError     something was changed before it failed; bears no `reason`, and is none of the above
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -47,3 +50,15 @@ class ClosedError(PortfolioError):
     """The portfolio was not started, or is closed."""
 
     reason = "closed"
+
+
+class UnfinishedError(Exception):
+    """It failed when trades had been taken, which stay; `__cause__` says why.
+
+    `backfilled`: those that a comparison took, symbol and id. Empty if a batch is in the journal, but not in the
+    figures: such a portfolio does nothing more, and its next start knows the batch.
+    """
+
+    def __init__(self, message: str, backfilled: Sequence[tuple[str, int]] = ()) -> None:
+        super().__init__(message)
+        self.backfilled = tuple(backfilled)

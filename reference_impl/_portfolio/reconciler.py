@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from reference_impl._portfolio.accounts import Accounts
+from reference_impl._portfolio.errors import UnfinishedError
 from reference_impl._portfolio.journal import Journal
 from reference_impl._portfolio.model import Fill
 from reference_impl._portfolio.reconciling import (
@@ -45,7 +46,21 @@ class Reconciler:
     differences: list[Difference] = field(default_factory=list)
 
     async def run(self, symbols: Sequence[str], rates: Mapping[str, Decimal | str]) -> Reconciliation:
-        """Compare until neither side has anything new, and then the account that the exchange told of before that."""
+        """Compare until neither side has anything new, and then the account that the exchange told of before that.
+
+        Raises:
+            UnfinishedError: It failed after trades had been taken. Before that any error is raised as it is.
+
+        """
+        try:
+            return await self._compared(symbols, rates)
+        except Exception as error:
+            if not self.backfilled:
+                raise
+            words = f"the comparison ended after {len(self.backfilled)} trades had been taken: {error}"
+            raise UnfinishedError(words, self.backfilled) from error
+
+    async def _compared(self, symbols: Sequence[str], rates: Mapping[str, Decimal | str]) -> Reconciliation:
         asked = set(symbols)
         settled = False
         for _ in range(_ROUNDS_MAX):
@@ -89,8 +104,8 @@ class Reconciler:
             missing, differing = compare_trades(ours, page)
             if page:
                 await self.add(missing)
+                self.backfilled += [(symbol, fill.trade_id) for fill in missing]
                 await self.read(self.journal.verify, symbol, last)
-            self.backfilled += [(symbol, fill.trade_id) for fill in missing]
             self.differences += differing
             seen += len(page)
             if len(page) < PAGE:

@@ -119,7 +119,10 @@ class Portfolio(Protocol):
     async def reconcile(
         self, get: Any, *, symbols: Sequence[str], rates: Mapping[str, str], deadline_s: float
     ) -> Reconciliation:
-        """Compare with the exchange through the `get` of a `BinanceAdapter`, and take what was missed."""
+        """Compare with the exchange through the `get` of a `BinanceAdapter`, and take what was missed.
+
+        What `get` raises bears a `reason`, too: after trades were taken it must not be passed on as it is.
+        """
 
     async def close(self) -> None:
         """Stop cleanly: nothing acked is lost."""

@@ -15,6 +15,7 @@ from reference_impl.portfolio import (
     Portfolio,
     PriceError,
     StorageError,
+    UnfinishedError,
     Valuation,
     make,
 )
@@ -249,8 +250,10 @@ async def test_a_journal_that_cannot_be_read_ends_it(opened, trade):
         raise StorageError("the journal cannot be read: disk I/O error")
 
     portfolio.journal.trades = broken
-    with pytest.raises(StorageError):
+    with pytest.raises(Exception, match="disk I/O") as raised:
         await portfolio.apply([trade("BTCUSDT", 1, "1", "10")])
+    assert not hasattr(raised.value, "reason")  # it would say that the batch was not taken
+    assert isinstance(raised.value, UnfinishedError)
     with pytest.raises(ClosedError):
         await portfolio.apply([trade("BTCUSDT", 31, "1", "10")])
     await portfolio.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reference_impl.portfolio import Difference, EntryError
+from reference_impl.portfolio import Difference, EntryError, StorageError, UnfinishedError
 
 
 @pytest.fixture
@@ -118,10 +118,10 @@ async def test_the_last_printed_place_is_no_difference(account, trade):
 
 
 async def test_fees_in_another_asset_need_its_rate(account, trade):
-    """Without one, equity cannot be compared."""
+    """Without one, equity cannot be compared; the trades are taken by then."""
     portfolio, there = account
     there.trades = [trade("BTCUSDT", 1, "1", "10", fee="0", asset="BNB")]
-    with pytest.raises(EntryError, match="rate of BNB"):
+    with pytest.raises(UnfinishedError, match="rate of BNB"):
         await portfolio.reconcile(there.get)
     assert (await portfolio.reconcile(there.get, rates={"BNB": "600"})).agreed
 
@@ -160,7 +160,24 @@ async def test_trades_that_are_none(account, trade):
 
 
 async def test_what_the_adapter_raises_is_raised(account, trade):
-    """What was taken by then stays, and the next comparison goes on from there."""
+    """With its reason, which says that nothing was taken: and nothing was."""
+    portfolio, there = account
+    there.trades = [trade("BTCUSDT", 1, "1", "10")]
+    banned = _BannedError("not now")
+
+    async def refusing(path, params, **options):
+        if path.endswith("userTrades"):
+            raise banned
+        return await there.get(path, params, **options)
+
+    with pytest.raises(_BannedError) as raised:
+        await portfolio.reconcile(refusing)
+    assert raised.value is banned
+    assert portfolio.figures().positions == {}
+
+
+async def test_an_error_after_trades_were_taken_bears_no_reason(account, trade):
+    """It names them; they stay, and the next comparison goes on from there."""
     portfolio, there = account
     there.trades = [trade("BTCUSDT", number, "1", "10") for number in range(1_500)]
     pages = 0
@@ -169,11 +186,40 @@ async def test_what_the_adapter_raises_is_raised(account, trade):
         nonlocal pages
         pages += path.endswith("userTrades")
         if pages == 2:
-            raise ConnectionError("gone")
+            raise _BannedError("not now")
         return await there.get(path, params, **options)
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(Exception, match="not now") as raised:
         await portfolio.reconcile(breaking)
+    assert not hasattr(raised.value, "reason")
+    assert isinstance(raised.value, UnfinishedError)
+    assert isinstance(raised.value.__cause__, _BannedError)
+    assert raised.value.backfilled == tuple(("BTCUSDT", number) for number in range(1_000))
     assert portfolio.figures().positions["BTCUSDT"].amount == 1_000
     found = await portfolio.reconcile(there.get)
     assert (len(found.backfilled), found.agreed) == (500, True)
+
+
+async def test_an_error_right_after_trades_were_taken(account, trade, monkeypatch):
+    """The disk is full when it is to be noted how far the comparison came: the trades are taken by then."""
+    portfolio, there = account
+    there.trades = [trade("BTCUSDT", 1, "1", "10")]
+    there.account = lambda: {
+        "positions": [{"symbol": "BTCUSDT", "positionAmt": "1", "notional": "11"}],
+        "totalMarginBalance": "1001",
+    }
+
+    def full(symbol, trade_id):
+        raise StorageError(f"no space to note {trade_id} of {symbol}")
+
+    monkeypatch.setattr(portfolio.journal, "verify", full)
+    with pytest.raises(Exception, match="no space") as raised:
+        await portfolio.reconcile(there.get)
+    assert not hasattr(raised.value, "reason")
+    assert portfolio.figures().positions["BTCUSDT"].amount == 1
+
+
+class _BannedError(Exception):
+    """As the adapter's errors: typed by a reason."""
+
+    reason = "banned"
