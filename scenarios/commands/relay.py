@@ -53,15 +53,18 @@ class Relay:
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(self._place.hostname, self._place.port)
+        is_lost = False
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_copy(reader, far_writer))
                 both.create_task(_copy(far_reader, writer))
         except* OSError:
+            is_lost = True  # raising here would raise a group
             _reset(far_writer)
-            raise ConnectionResetError from None
         finally:
             far_writer.close()
+        if is_lost:
+            raise ConnectionResetError
         writer.close()
 
 
