@@ -44,6 +44,7 @@ def _hosts(
     removes_at_ns: int,
     removes_ns: int,
     notional_max: int = 25_000,
+    stop_bps: int = 500,
     clients: int,
     stampede_at_ns: int,
     stampede_again_ns: int,
@@ -65,7 +66,7 @@ def _hosts(
         "account_every_s": pace_s,
         "prices_every_s": pace_s,
         "notional_max": notional_max,
-        "stop_bps": 500,
+        "stop_bps": stop_bps,
         "options": {
             "executor": {"max_queue_size": QUEUE},
             "ess": {"cooldown_s": cooldown_s, "metrics_max_age_s": metrics_max_age_s, "checkpoint_s": 0.5},
@@ -188,6 +189,8 @@ SHORT: Final = _hosts(
     timeout_ns=ms(500),
     removes_at_ns=seconds(3),
     removes_ns=ms(3_500),
+    notional_max=100_000,  # by the crash enough is held for a loss that trips the emergency stop, on a slow machine too
+    stop_bps=200,
     clients=20,
     stampede_at_ns=seconds(5),
     stampede_again_ns=ms(7_500),
