@@ -63,7 +63,7 @@ class RecoversWithin:
     def judge(self, history: History) -> InvariantResult:
         """Judge each recovery by itself; the slowest one is what is observed."""
         flow = read_flow(history, self.flow)
-        prompt_ns = self.prompt_ns if history.header.world == "sim" else self.real_prompt_ns
+        prompt_ns = self._allowed_ns(history)
         recoveries = [self._watch(flow, span, prompt_ns) for span in _spans(history, flow, self)]
         late = [one for recovery in recoveries for one in recovery.late]
         seen = sum(recovery.seen for recovery in recoveries)
@@ -79,6 +79,10 @@ class RecoversWithin:
             reason="" if late or seen else self._why_unseen(history, recoveries),
             finding=self._explain(history, flow, late, observed) if late else None,
         )
+
+    def _allowed_ns(self, history: History) -> int:
+        """Return how long a delivery may take in the world of this history."""
+        return self.prompt_ns if history.header.world == "sim" else self.real_prompt_ns
 
     def _watch(self, flow: FlowRecord, span: "_Span", prompt_ns: int) -> "_Recovery":
         """Look at one recovery: who was late, how long it took, and whether enough of it could be seen."""
@@ -129,7 +133,7 @@ class RecoversWithin:
         if len(backlog) < len(late):
             parts.append(
                 f"{counted(len(late) - len(backlog), 'event')} published more than {limit} after {healed} healed, "
-                f"and not in every group within {human(self.prompt_ns)} of the ack"
+                f"and not in every group within {human(self._allowed_ns(history))} of the ack"
             )
         ordered = sorted(late, key=lambda one: one.by_ns)
         return finding(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.history.events import SCHEMA, RunStarted
 from harness.invariants.base import judge_all
 from harness.invariants.recovery import recovers_within
 from harness.units import seconds
@@ -76,6 +77,16 @@ def test_direct_publishing_must_have_resumed(outage, delivered):
     assert result.finding.sentence == (
         "1 event published more than 5 s after redis.outage healed, and not in every group within 1 s of the ack"
     )
+
+
+@pytest.mark.parametrize(("delivered", "verdict"), [(34.0, Outcome.HOLDS), (34.2, Outcome.VIOLATED)])
+def test_a_real_machine_has_three_seconds(outage, delivered, verdict):
+    """It stands still for one now and then; the sentence says by what it was judged."""
+    outage.events[0] = RunStarted(0, "harness", 1, SCHEMA, "0", "s", "short", "real", 7, {}, [])
+    outage.deliver("old", 20.5).publish("slow", 31, 31.1).deliver("slow", delivered)
+    result = judge(outage.end(40))
+    assert result.verdict is verdict
+    assert result.finding is None or "within 3 s of the ack" in result.finding.sentence
 
 
 def test_the_last_second_of_a_run_owes_nothing(outage):
