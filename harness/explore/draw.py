@@ -3,21 +3,29 @@
 Drawn swarm-style (Groce et al., "Swarm Testing", ISSTA 2012): each experiment first takes a random half of the kinds of
 faults and knows no other. A mix of everything hides what only a few kinds show, as a host that is always down does
 nothing wrong.
+
+Chance leaves gaps: after as many draws as there are faults, one in three was never drawn. `due` closes them: it takes
+the faults that were used least, next to those that they met least often, since most failures need one thing or two
+(Kuhn et al., "Software Fault Interactions and Implications for Software Testing", IEEE TSE 2004).
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final, Protocol, TypeVar
 
 from harness.experiment import Experiment, Exploring, Held
-from harness.explore.legal import LENGTH_MS_MIN, legal
+from harness.explore.legal import LENGTH_MS_MIN, affordable, claims, legal
 from harness.explore.menu import Menu
 
 T = TypeVar("T")
 
 SEEDS: Final = 1 << 20
 _COUNTS: Final = (1, 2, 3, 4, 2, 3, 6)
-_LENGTHS_MS: Final = (300, 1_000, 3_000, 10_000, 60_000)
+_DUE_COUNTS: Final = (2, 3, 1, 3)
+_LENGTHS_MS: Final = (300, 1_000, 3_000, 10_000, None)
+"""At most so long; None: until everything heals."""
 _ORDERS: Final = (None, 0, 1, None, 2, 3)
 """Of callbacks: mostly shuffled, by priority with a few changes, or as asyncio has them."""
 _STEP_MS: Final = 10
@@ -36,12 +44,44 @@ class Dice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Larder:
-    """What can be drawn: the menu's entries by kind, those that a scenario makes use of; its span, workload, budget."""
+    """What can be drawn: the menu's entries by kind, those that a scenario makes use of; its span, workload, budget.
+
+    `moments`: when operations are under way where no fault happens, (from, to) by name of the operation.
+    """
 
     menu: Menu
     kinds: tuple[tuple[str, ...], ...]
     wishes: Exploring
     span_ms: int
+    moments: tuple[tuple[tuple[int, int], ...], ...] = ()
+
+
+class Uses:
+    """How often each fault was in an experiment, and each kind of fault together with each other kind."""
+
+    def __init__(self) -> None:
+        self._entries: Counter[str] = Counter()
+        self._pairs: Counter[tuple[str, str]] = Counter()
+
+    def note(self, faults: Iterable[Held]) -> None:
+        """Take in the faults of an experiment."""
+        entries = {fault.entry for fault in faults}
+        self._entries.update(entries)
+        self._pairs.update(combinations(sorted(set(map(_kind, entries))), 2))
+
+    def of(self, entry: str) -> int:
+        """Return in how many experiments that fault was."""
+        return self._entries[entry]
+
+    def together(self, entry: str, others: Iterable[Held]) -> int:
+        """Return how often that fault's kind met the kinds of the others."""
+        kind = _kind(entry)
+        met = (sorted((kind, _kind(other.entry))) for other in others)
+        return sum(self._pairs[one, two] for one, two in met)
+
+
+def _kind(entry: str) -> str:
+    return entry.partition("/")[0]
 
 
 def fresh(dice: Dice, larder: Larder) -> Experiment:
@@ -52,7 +92,37 @@ def fresh(dice: Dice, larder: Larder) -> Experiment:
     count = _pick(dice, _COUNTS) if kinds else 0
     faults: list[Held] = []
     for _ in range(count):
-        faults.append(_near(dice, _fault(dice, enabled, larder.span_ms), faults))
+        faults.append(_near(dice, _fault(dice, enabled, larder), faults))
+    return _experiment(dice, larder, faults)
+
+
+def due(dice: Dice, larder: Larder, uses: Uses) -> Experiment:
+    """Draw an experiment of faults that were used least, and least together."""
+    faults: list[Held] = []
+    every = [entry for kind in larder.kinds for entry in kind]
+    for _ in range(_pick(dice, _DUE_COUNTS)):
+        beside = [entry for entry in every if _beside(entry, faults, larder)]
+        if not beside:
+            break
+        entry = _least(dice, beside, lambda entry: (uses.together(entry, faults), uses.of(entry)))
+        faults.append(_near(dice, _held(dice, entry, larder), faults))
+    return _experiment(dice, larder, faults)
+
+
+def _beside(entry: str, faults: Sequence[Held], larder: Larder) -> bool:
+    """Can that fault hold at the same time as those? If not, the two would be due for ever."""
+    claimed = claims(larder.menu.item(entry))
+    free = all(not claimed & claims(larder.menu.item(other.entry)) for other in faults)
+    held = [replace(fault, start_ms=0, length_ms=larder.span_ms) for fault in faults]
+    return free and affordable([*held, Held(0, larder.span_ms, entry)], larder.wishes.bounds)
+
+
+def _least(dice: Dice, entries: Sequence[str], used: Callable[[str], tuple[int, int]]) -> str:
+    least = min(map(used, entries))
+    return _pick(dice, [entry for entry in entries if used(entry) == least])
+
+
+def _experiment(dice: Dice, larder: Larder, faults: Sequence[Held]) -> Experiment:
     return Experiment(
         profile=larder.wishes.profile,
         seed=dice.below(SEEDS),
@@ -74,9 +144,11 @@ def _near(dice: Dice, fault: Held, others: Sequence[Held]) -> Held:
     return replace(fault, start_ms=other.start_ms + after_ms)
 
 
-def mutated(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
-    """Draw an experiment much like this one: one thing is different, or two."""
+def mutated(dice: Dice, larder: Larder, parent: Experiment, other: Experiment | None = None) -> Experiment:
+    """Draw an experiment much like this one: one thing is different, or two; or with a fault of another one besides."""
     child = parent
+    if other is not None and other.faults and dice.below(4) == 0:
+        return replace(parent, faults=_legal([*parent.faults, _pick(dice, other.faults)], larder))
     for _ in range(1 + dice.below(2)):
         child = _pick(dice, _MUTATIONS)(dice, larder, child)
     return child
@@ -85,7 +157,7 @@ def mutated(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
 def _add(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
     if not larder.kinds:
         return _reseed(dice, larder, parent)
-    more = _fault(dice, larder.kinds, larder.span_ms)
+    more = _fault(dice, larder.kinds, larder)
     return replace(parent, faults=_legal([*parent.faults, more], larder))
 
 
@@ -112,7 +184,7 @@ def _swap(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
     if not parent.faults:
         return _add(dice, larder, parent)
     at = dice.below(len(parent.faults))
-    other = _fault(dice, larder.kinds, larder.span_ms)
+    other = _fault(dice, larder.kinds, larder)
     return _with(parent, at, replace(parent.faults[at], entry=other.entry), larder)
 
 
@@ -135,17 +207,29 @@ _MUTATIONS: Final[tuple[Callable[[Dice, Larder, Experiment], Experiment], ...]] 
 )
 
 
-def _fault(dice: Dice, kinds: Sequence[Sequence[str]], span_ms: int) -> Held:
-    entry = _pick(dice, _pick(dice, kinds))
-    start_ms = _STEP_MS * dice.below(max(1, span_ms // _STEP_MS))
-    length_ms = _length(dice, span_ms)
+def _fault(dice: Dice, kinds: Sequence[Sequence[str]], larder: Larder) -> Held:
+    return _held(dice, _pick(dice, _pick(dice, kinds)), larder)
+
+
+def _held(dice: Dice, entry: str, larder: Larder) -> Held:
+    start_ms, length_ms = _start(dice, larder), _length(dice, larder.span_ms)
     return Held(start_ms, max(length_ms, _WAIT_MS_MIN) if entry.startswith(_INSIDE) else length_ms, entry)
+
+
+def _start(dice: Dice, larder: Larder) -> int:
+    """Have one of three faults begin where an operation is under way, or has just ended: a rare one as often as any."""
+    if not larder.moments or dice.below(3):
+        return _STEP_MS * dice.below(max(1, larder.span_ms // _STEP_MS))
+    from_ms, to_ms = _pick(dice, _pick(dice, larder.moments))
+    return from_ms + dice.below(1 + to_ms - from_ms + _STEP_MS)
 
 
 def _length(dice: Dice, span_ms: int) -> int:
     """Draw a length: an order of magnitude first, so that short ones are as likely as long ones."""
-    most = min(_pick(dice, _LENGTHS_MS), max(LENGTH_MS_MIN, span_ms))
-    return max(LENGTH_MS_MIN, _STEP_MS * (1 + dice.below(max(1, most // _STEP_MS))))
+    most = _pick(dice, _LENGTHS_MS)
+    if most is None:
+        return span_ms
+    return max(LENGTH_MS_MIN, _STEP_MS * (1 + dice.below(max(1, min(most, span_ms) // _STEP_MS))))
 
 
 def _workload(dice: Dice, wishes: Exploring) -> tuple[tuple[str, str, object], ...]:

@@ -1,11 +1,12 @@
-"""The search: experiments that failed before, then one without any fault, then what Hypothesis draws, and mutations.
+"""The search: experiments that failed before, then one without any fault, then by turns three ways to draw.
 
-Hypothesis draws an experiment; if it reached something new, it joins a corpus, and every second execution is a
-mutation of one from there, the newest most often. A mutation's dice are a tape of the search's own seed, so that the
-same command makes the same experiments.
+Hypothesis draws an experiment. What reached something new joins a corpus, and the next is a mutation of one from there,
+the newest most often. The third is of what is due: faults that were used least, alone and together. The dice of the
+last two are a tape of the search's own seed, so that the same command makes the same experiments; Hypothesis could not
+throw them, as it takes the same choices to mean the same draw.
 
-The first execution, without faults, tells which links are in use and which operations there are: faults of a link that
-nobody speaks over would be draws for nothing.
+The first execution, without faults, tells which links are in use and which operations there are, and when: faults of a
+link that nobody speaks over would be draws for nothing.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -15,10 +16,11 @@ from typing import Final
 from harness.errors import UsageError
 from harness.experiment import Experiment
 from harness.explore.coverage import Coverage, features
-from harness.explore.draw import Larder, fresh, mutated
+from harness.explore.draw import Larder, Uses, due, fresh, mutated
 from harness.explore.execute import Laboratory
 from harness.explore.failures import Failures
 from harness.explore.menu import Menu, menu_of
+from harness.history.events import HostChanged
 from harness.history.history import History
 from harness.history.query import observations, operations
 from harness.scenario import Between, Profile, Scenario
@@ -105,7 +107,22 @@ def larder_of(scenario: Scenario, quiet: History, profile: str | None = None) ->
     kinds: dict[str, list[str]] = {}
     for entry in [*entries, *_inside(menu, quiet)]:
         kinds.setdefault(menu.item(entry).kind, []).append(entry)
-    return Larder(menu, tuple(tuple(kind) for kind in kinds.values()), scenario.explore, span_ms(scenario))
+    span = span_ms(scenario)
+    every = tuple(tuple(kind) for kind in kinds.values())
+    return Larder(menu, every, scenario.explore, span, tuple(_moments(quiet, span)))
+
+
+def _moments(quiet: History, span: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield for each operation when it was under way within the span, reckoned from when every host was started."""
+    began = [event.time_ns for event in quiet.events if isinstance(event, HostChanged) and event.change == "started"]
+    zero_ns = max(began, default=0)
+    times: dict[str, list[tuple[int, int]]] = {}
+    for one in operations(quiet):
+        from_ms = (one.start_ns - zero_ns) // MILLISECOND
+        if one.end_ns is not None and 0 <= from_ms < span:
+            to_ms = (one.end_ns - zero_ns) // MILLISECOND
+            times.setdefault(one.name, []).append((from_ms, min(to_ms, span)))
+    yield from (tuple(times[name]) for name in sorted(times))
 
 
 def _inside(menu: Menu, quiet: History) -> Iterator[str]:
@@ -150,6 +167,7 @@ class _Search:
         self._told = told
         self._coverage = Coverage()
         self._corpus: list[Experiment] = []
+        self._uses = Uses()
         self._errors: list[Errored] = []
         self._found: Experiment | None = None
         self._violated: tuple[str, ...] = ()
@@ -217,17 +235,20 @@ class _Search:
                 raise _EnoughError
             if self._laboratory.known(experiment) is None:
                 self._try(experiment)
-                self._mutate(dice, larder)
+                if self._corpus:
+                    self._try_new(self._mutation(dice, larder))
+                self._try_new(due(dice, larder, self._uses))
 
         try_each()
 
-    def _mutate(self, dice: Stream, larder: Larder) -> None:
-        if not self._corpus:
-            return
+    def _mutation(self, dice: Stream, larder: Larder) -> Experiment:
         newest = dice.below(1 + dice.below(len(self._corpus)))  # the newest most often
-        child = mutated(dice, larder, self._corpus[-1 - newest])
-        if self._laboratory.known(child) is None:
-            self._try(child)
+        other = self._corpus[dice.below(len(self._corpus))]
+        return mutated(dice, larder, self._corpus[-1 - newest], other)
+
+    def _try_new(self, experiment: Experiment) -> None:
+        if self._laboratory.known(experiment) is None:
+            self._try(experiment)
 
     def _try(self, experiment: Experiment) -> History:
         """Make one experiment and learn from it. Raises `_EnoughError` when the search is over."""
@@ -238,6 +259,7 @@ class _Search:
             self._stopped = why
             raise _EnoughError
         outcomes, made = self._laboratory.make(experiment)
+        self._uses.note(experiment.faults)
         if outcomes.errors:
             self._errors.append(Errored(experiment, outcomes.errors[0]))
         else:

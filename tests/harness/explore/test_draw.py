@@ -1,10 +1,13 @@
 """Drawing experiments: within the menu and the budget, possible side by side, the same from the same dice."""
 
+from dataclasses import replace
+from itertools import combinations
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.experiment import AtMost, Experiment, Held, cannot_bear
-from harness.explore.draw import fresh, mutated
+from harness.explore.draw import Uses, due, fresh, mutated
 from harness.explore.legal import GAP_MS, affordable, claims, legal
 from harness.tape import Tape
 from tests.harness.explore.bots import SPAN_MS, declare, stock
@@ -84,6 +87,69 @@ def test_experiments_differ_in_the_kinds_they_know() -> None:
 
     assert len({frozenset(one) for one in kinds}) > 30
     assert set().union(*kinds) == {LARDER.menu.item(kind[0]).kind for kind in LARDER.kinds}
+
+
+def test_what_is_due_leaves_no_fault_out() -> None:
+    """In twice as many faults as there are on the menu each was drawn; by chance one in seven is still missing."""
+    dice, uses = Tape(1).stream("dice"), Uses()
+    larder = stock(declare())
+    every = {entry for kind in larder.kinds for entry in kind}
+    drawn_faults: list[Held] = []
+    while len(drawn_faults) < 2 * len(every):
+        faults = due(dice, larder, uses).faults
+        uses.note(faults)
+        drawn_faults += faults
+
+    assert {fault.entry for fault in drawn_faults} == every
+
+
+def test_what_is_due_meets_what_it_has_not_met() -> None:
+    """Where every kind was drawn with every other but for one pair, that pair comes next."""
+    larder = stock(declare())
+    entries = [kind[0] for kind in larder.kinds]
+    one, other = "clock.step", "redis.outage"
+    uses = Uses()
+    for pair in combinations(entries, 2):
+        if {entry.partition("/")[0] for entry in pair} != {one, other}:
+            uses.note([Held(0, 100, entry) for entry in pair])
+    for entry in entries:  # those two the least, so that it begins with one of them
+        if not entry.startswith((one, other)):
+            uses.note([Held(0, 100, each) for kind in larder.kinds for each in kind if each.startswith(entry[:12])])
+    kinds = [
+        {fault.entry.partition("/")[0] for fault in due(Tape(seed).stream("dice"), larder, uses).faults}
+        for seed in range(40)
+    ]
+
+    assert sum({one, other} <= met for met in kinds) >= 20
+
+
+def test_what_cannot_hold_side_by_side_is_not_due() -> None:
+    """Else it would be due for ever: a host is not killed while it is dead, and a budget is kept."""
+    bounds = (AtMost(1, "network.*"),)
+    larder = stock(declare(budget=bounds))
+    for seed in range(100):
+        faults = due(Tape(seed).stream("dice"), larder, Uses()).faults
+        assert len({fault.entry for fault in faults}) == len(faults)
+        assert sum(fault.entry.startswith("network.") for fault in faults) <= 1
+        assert sum("life of bot" in claims(larder.menu.item(fault.entry)) for fault in faults) <= 1
+
+
+def test_faults_begin_where_operations_are_under_way() -> None:
+    """Of three, one; a rare operation is met as often as one that goes on all the time."""
+    rare, frequent = ((5_000, 5_020),), tuple((at, at + 1) for at in range(0, 4_000, 10))
+    larder = replace(stock(declare()), moments=(frequent, rare))
+    first = [fresh(Tape(seed).stream("dice"), larder).faults[0].start_ms for seed in range(200)]
+
+    assert sum(5_000 <= start_ms <= 5_030 for start_ms in first) > 10
+
+
+def test_a_mutation_takes_a_fault_from_another_experiment() -> None:
+    """What two experiments reached, each by itself, is tried together."""
+    one = Experiment(profile="short", seed=1, span_ms=SPAN_MS, faults=(Held(0, 100, LARDER.kinds[0][0]),))
+    other = Experiment(profile="short", seed=2, span_ms=SPAN_MS, faults=(Held(6_000, 777, LARDER.kinds[-1][0]),))
+    children = [mutated(Tape(seed).stream("dice"), LARDER, one, other) for seed in range(40)]
+
+    assert replace(one, faults=(*one.faults, *other.faults)) in children
 
 
 def test_of_two_that_exclude_each_other_the_earlier_stays() -> None:
