@@ -1,8 +1,8 @@
 """What an experiment reached: which faults met which operations, in which phase, with which outcome. Pure.
 
 A phase is where an operation stood towards a fault: `cut` across its beginning, begun `inside` it, `carried` across its
-healing, begun within a second `after` it. What is new is a reason to look around there; what is missing at the end of a
-search is what it says nothing about.
+healing, begun within a second `after` it. A fault may also have begun in a state of things in which none had before.
+What is new is a reason to look around there; what is missing at the end of a search is what it says nothing about.
 """
 
 from bisect import bisect_left
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from harness.explore.landmarks import met
 from harness.history.history import History
 from harness.history.query import FaultWindow, OperationRecord, fault_windows, operations
 from harness.units import SECOND
@@ -20,7 +21,11 @@ _LONG_NS: Final = 60 * SECOND
 
 
 class Feature(NamedTuple):
-    """One thing reached: a fault and its mode, an operation, phase, outcome. Of two faults, `phase` has the other."""
+    """One thing reached: a fault and its mode, an operation, phase, outcome.
+
+    Of two faults, `phase` has the other; of a state that a fault began in, `operation` has what is observed, `outcome`
+    the state.
+    """
 
     fault: str
     operation: str
@@ -62,6 +67,8 @@ def features(history: History) -> Iterator[Feature]:
     for number, window in enumerate(windows):
         name = f"{window.name}/{window.mode}"
         yield Feature(name, "", "held", "")
+        for observed, state in met(history, window.start_ns):
+            yield Feature(name, observed, "in", state)
         for other in windows[number + 1 :]:
             if _overlap(window, other):
                 yield Feature(name, "", f"with {other.name}/{other.mode}", "")

@@ -11,11 +11,12 @@ the faults that were used least, next to those that they met least often, since 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final, Protocol, TypeVar
 
 from harness.experiment import Experiment, Exploring, Held
+from harness.explore.landmarks import Landmarks
 from harness.explore.legal import LENGTH_MS_MIN, affordable, claims, legal
 from harness.explore.menu import Menu
 
@@ -46,14 +47,16 @@ class Dice(Protocol):
 class Larder:
     """What can be drawn: the menu's entries by kind, those that a scenario makes use of; its span, workload, budget.
 
-    `moments`: when operations are under way where no fault happens, (from, to) by name of the operation.
+    `own` are the kinds that its own schedule has as well, at any size: what the scenario is about. `landmarks` are
+    those of a run much like what is drawn: of one without faults, or of the one to be mutated.
     """
 
     menu: Menu
     kinds: tuple[tuple[str, ...], ...]
     wishes: Exploring
     span_ms: int
-    moments: tuple[tuple[tuple[int, int], ...], ...] = ()
+    own: frozenset[tuple[str, ...]] = frozenset()
+    landmarks: Landmarks = field(default_factory=Landmarks)
 
 
 class Uses:
@@ -92,7 +95,7 @@ def fresh(dice: Dice, larder: Larder) -> Experiment:
     count = _pick(dice, _COUNTS) if kinds else 0
     faults: list[Held] = []
     for _ in range(count):
-        faults.append(_near(dice, _fault(dice, enabled, larder), faults))
+        faults.append(_near(dice, _fault(dice, _own(dice, enabled, larder), larder), faults))
     return _experiment(dice, larder, faults)
 
 
@@ -133,9 +136,15 @@ def _experiment(dice: Dice, larder: Larder, faults: Sequence[Held]) -> Experimen
     )
 
 
+def _own(dice: Dice, kinds: Sequence[tuple[str, ...]], larder: Larder) -> Sequence[tuple[str, ...]]:
+    """Have half of all faults be of the kinds that the scenario is about: where prices do not fall, no stop trips."""
+    own = [kind for kind in kinds if kind in larder.own] if dice.below(2) else []
+    return own or kinds
+
+
 def _near(dice: Dice, fault: Held, others: Sequence[Held]) -> Held:
-    """Have two of three faults begin while another holds, or just after it: what recovers is hurt most easily."""
-    if not others or not dice.below(3):
+    """Have half of the faults begin while another holds, or just after it: what recovers is hurt most easily."""
+    if not others or dice.below(2):
         return fault
     other = _pick(dice, others)
     after_ms = _STEP_MS * dice.below(1 + other.length_ms // _STEP_MS)
@@ -157,7 +166,7 @@ def mutated(dice: Dice, larder: Larder, parent: Experiment, other: Experiment | 
 def _add(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
     if not larder.kinds:
         return _reseed(dice, larder, parent)
-    more = _fault(dice, larder.kinds, larder)
+    more = _fault(dice, _own(dice, larder.kinds, larder), larder)
     return replace(parent, faults=_legal([*parent.faults, more], larder))
 
 
@@ -168,7 +177,7 @@ def _shift(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
     at = dice.below(len(parent.faults))
     moments = [moment for fault in parent.faults for moment in (fault.start_ms, fault.end_ms)]
     near_ms = _pick(dice, moments) + _STEP_MS * (dice.below(101) - 50)
-    start_ms = near_ms if dice.below(2) else _STEP_MS * dice.below(max(1, larder.span_ms // _STEP_MS))
+    start_ms = near_ms if dice.below(2) else _start_ms(dice, parent.faults[at].entry, larder)
     return _with(parent, at, replace(parent.faults[at], start_ms=max(0, start_ms)), larder)
 
 
@@ -184,7 +193,7 @@ def _swap(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
     if not parent.faults:
         return _add(dice, larder, parent)
     at = dice.below(len(parent.faults))
-    other = _fault(dice, larder.kinds, larder)
+    other = _fault(dice, _own(dice, larder.kinds, larder), larder)
     return _with(parent, at, replace(parent.faults[at], entry=other.entry), larder)
 
 
@@ -212,16 +221,23 @@ def _fault(dice: Dice, kinds: Sequence[Sequence[str]], larder: Larder) -> Held:
 
 
 def _held(dice: Dice, entry: str, larder: Larder) -> Held:
-    start_ms, length_ms = _start(dice, larder), _length(dice, larder.span_ms)
+    start_ms, length_ms = _start_ms(dice, entry, larder), _length(dice, larder.span_ms)
     return Held(start_ms, max(length_ms, _WAIT_MS_MIN) if entry.startswith(_INSIDE) else length_ms, entry)
 
 
-def _start(dice: Dice, larder: Larder) -> int:
-    """Have one of three faults begin where an operation is under way, or has just ended: a rare one as often as any."""
-    if not larder.moments or dice.below(3):
-        return _STEP_MS * dice.below(max(1, larder.span_ms // _STEP_MS))
-    from_ms, to_ms = _pick(dice, _pick(dice, larder.moments))
-    return from_ms + dice.below(1 + to_ms - from_ms + _STEP_MS)
+def _start_ms(dice: Dice, entry: str, larder: Larder) -> int:
+    """Draw when a fault begins: before what it waits for, around a change of state, in an operation, or anywhere."""
+    marks = larder.landmarks
+    begins = marks.begins.get(entry, ())
+    if begins and dice.below(4):
+        return max(0, _pick(dice, begins) - _STEP_MS * (1 + dice.below(_WAIT_MS_MIN // _STEP_MS)))
+    way = dice.below(4)
+    if way == 1 and marks.under_way:
+        from_ms, to_ms = _pick(dice, _pick(dice, marks.under_way))
+        return from_ms + dice.below(1 + to_ms - from_ms + _STEP_MS)
+    if way > 1 and marks.changes:
+        return max(0, _pick(dice, _pick(dice, marks.changes)) + _STEP_MS * (dice.below(60) - 10))
+    return _STEP_MS * dice.below(max(1, larder.span_ms // _STEP_MS))
 
 
 def _length(dice: Dice, span_ms: int) -> int:

@@ -87,9 +87,14 @@ class Menu:
     def inside(self, host: str, operations: Iterable[str]) -> Iterator[str]:
         """Yield the entries of kills inside these operations of a host, but for those the scenario leaves out."""
         for operation in operations:
-            entry = f"{_INSIDE}{host} in {operation}"
+            entry = inside_entry(host, operation)
             if not _matches(entry, self.without):
                 yield entry
+
+
+def inside_entry(host: str, operation: str) -> str:
+    """Return the entry of a kill inside that operation of that host."""
+    return f"{_INSIDE}{host} in {operation}"
 
 
 def menu_of(scenario: Scenario, profile: str) -> Menu:

@@ -1,16 +1,18 @@
-"""The search: experiments that failed before, then one without any fault, then by turns three ways to draw.
+"""The search: experiments that failed before, then one without any fault, then by turns four ways to draw.
 
-Hypothesis draws an experiment. What reached something new joins a corpus, and the next is a mutation of one from there,
-the newest most often. The third is of what is due: faults that were used least, alone and together. The dice of the
-last two are a tape of the search's own seed, so that the same command makes the same experiments; Hypothesis could not
-throw them, as it takes the same choices to mean the same draw.
+Hypothesis draws an experiment; it prefers what is small, at an edge, or much like its last draw, which finds what one
+plain fault does. What reached something new joins a corpus, and the next is a mutation of one from there, the newest
+most often. The third is of what is due: faults that were used least, alone and together. The fourth is drawn by even
+dice, for what takes two things that are rarely drawn. The dice of the last three are a tape of the search's own seed,
+so that the same command makes the same experiments; Hypothesis could not throw them, as it takes the same choices to
+mean the same draw.
 
 The first execution, without faults, tells which links are in use and which operations there are, and when: faults of a
 link that nobody speaks over would be draws for nothing.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import UsageError
@@ -19,8 +21,8 @@ from harness.explore.coverage import Coverage, features
 from harness.explore.draw import Larder, Uses, due, fresh, mutated
 from harness.explore.execute import Laboratory
 from harness.explore.failures import Failures
+from harness.explore.landmarks import Landmarks, landmarks
 from harness.explore.menu import Menu, menu_of
-from harness.history.events import HostChanged
 from harness.history.history import History
 from harness.history.query import observations, operations
 from harness.scenario import Between, Profile, Scenario
@@ -108,21 +110,16 @@ def larder_of(scenario: Scenario, quiet: History, profile: str | None = None) ->
     for entry in [*entries, *_inside(menu, quiet)]:
         kinds.setdefault(menu.item(entry).kind, []).append(entry)
     span = span_ms(scenario)
-    every = tuple(tuple(kind) for kind in kinds.values())
-    return Larder(menu, every, scenario.explore, span, tuple(_moments(quiet, span)))
-
-
-def _moments(quiet: History, span: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Yield for each operation when it was under way within the span, reckoned from when every host was started."""
-    began = [event.time_ns for event in quiet.events if isinstance(event, HostChanged) and event.change == "started"]
-    zero_ns = max(began, default=0)
-    times: dict[str, list[tuple[int, int]]] = {}
-    for one in operations(quiet):
-        from_ms = (one.start_ns - zero_ns) // MILLISECOND
-        if one.end_ns is not None and 0 <= from_ms < span:
-            to_ms = (one.end_ns - zero_ns) // MILLISECOND
-            times.setdefault(one.name, []).append((from_ms, min(to_ms, span)))
-    yield from (tuple(times[name]) for name in sorted(times))
+    profiles = scenario.profiles.values()
+    own = {fault.name for one in profiles for step in one.schedule for fault in step.faults}
+    return Larder(
+        menu=menu,
+        kinds=tuple(tuple(kind) for kind in kinds.values()),
+        wishes=scenario.explore,
+        span_ms=span,
+        own=frozenset(tuple(kind) for name, kind in kinds.items() if name in own),
+        landmarks=landmarks(quiet, span),
+    )
 
 
 def _inside(menu: Menu, quiet: History) -> Iterator[str]:
@@ -166,7 +163,7 @@ class _Search:
         self._go_on = go_on
         self._told = told
         self._coverage = Coverage()
-        self._corpus: list[Experiment] = []
+        self._corpus: list[tuple[Experiment, Landmarks]] = []
         self._uses = Uses()
         self._errors: list[Errored] = []
         self._found: Experiment | None = None
@@ -235,16 +232,20 @@ class _Search:
                 raise _EnoughError
             if self._laboratory.known(experiment) is None:
                 self._try(experiment)
-                if self._corpus:
-                    self._try_new(self._mutation(dice, larder))
+                self._mutate(dice, larder)
                 self._try_new(due(dice, larder, self._uses))
+                self._mutate(dice, larder)
+                self._try_new(fresh(dice, larder))
 
         try_each()
 
-    def _mutation(self, dice: Stream, larder: Larder) -> Experiment:
+    def _mutate(self, dice: Stream, larder: Larder) -> None:
+        if not self._corpus:
+            return
         newest = dice.below(1 + dice.below(len(self._corpus)))  # the newest most often
-        other = self._corpus[dice.below(len(self._corpus))]
-        return mutated(dice, larder, self._corpus[-1 - newest], other)
+        parent, marks = self._corpus[-1 - newest]
+        other, _ = self._corpus[dice.below(len(self._corpus))]
+        self._try_new(mutated(dice, replace(larder, landmarks=marks), parent, other))
 
     def _try_new(self, experiment: Experiment) -> None:
         if self._laboratory.known(experiment) is None:
@@ -270,7 +271,7 @@ class _Search:
 
     def _learn(self, experiment: Experiment, history: History) -> None:
         if self._coverage.note(features(history)):
-            self._corpus.append(experiment)
+            self._corpus.append((experiment, landmarks(history, experiment.span_ms)))
             del self._corpus[:-_CORPUS_MAX]
 
     def _conclude(self, experiment: Experiment, violated: tuple[str, ...]) -> None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from harness.experiment import AtMost, Experiment, Held, cannot_bear
 from harness.explore.draw import Uses, due, fresh, mutated
+from harness.explore.landmarks import Landmarks
 from harness.explore.legal import GAP_MS, affordable, claims, legal
+from harness.explore.menu import inside_entry
 from harness.tape import Tape
 from tests.harness.explore.bots import SPAN_MS, declare, stock
 
@@ -83,9 +85,9 @@ def test_the_workload_is_drawn_from_what_the_scenario_allows() -> None:
 
 def test_experiments_differ_in_the_kinds_they_know() -> None:
     """Swarm: an experiment takes a subset of kinds, so some have several faults of one kind and none of another."""
-    kinds = [{LARDER.menu.item(fault.entry).kind for fault in drawn(seed).faults} for seed in range(60)]
+    kinds = [{LARDER.menu.item(fault.entry).kind for fault in drawn(seed).faults} for seed in range(120)]
 
-    assert len({frozenset(one) for one in kinds}) > 30
+    assert len({frozenset(one) for one in kinds}) > 60
     assert set().union(*kinds) == {LARDER.menu.item(kind[0]).kind for kind in LARDER.kinds}
 
 
@@ -135,12 +137,44 @@ def test_what_cannot_hold_side_by_side_is_not_due() -> None:
 
 
 def test_faults_begin_where_operations_are_under_way() -> None:
-    """Of three, one; a rare operation is met as often as one that goes on all the time."""
+    """Some; a rare operation is met as often as one that goes on all the time."""
     rare, frequent = ((5_000, 5_020),), tuple((at, at + 1) for at in range(0, 4_000, 10))
-    larder = replace(stock(declare()), moments=(frequent, rare))
+    larder = replace(stock(declare()), landmarks=Landmarks(under_way=(frequent, rare)))
     first = [fresh(Tape(seed).stream("dice"), larder).faults[0].start_ms for seed in range(200)]
 
     assert sum(5_000 <= start_ms <= 5_030 for start_ms in first) > 10
+
+
+def test_faults_begin_around_changes_of_state() -> None:
+    """Many; a state that is rarely reached is met as often as one that comes and goes."""
+    rare, frequent = (5_000,), tuple(range(0, 4_000, 100))
+    larder = replace(stock(declare()), landmarks=Landmarks(changes=(frequent, rare)))
+    first = [fresh(Tape(seed).stream("dice"), larder).faults[0].start_ms for seed in range(200)]
+
+    assert sum(4_900 <= start_ms < 5_500 for start_ms in first) > 40
+
+
+def test_a_kill_inside_an_operation_waits_for_one_that_begins() -> None:
+    """Three of four begin within a second before one does, and last for it."""
+    entry = inside_entry("bot", "publish")
+    larder = replace(stock(declare()), landmarks=Landmarks(begins={entry: (3_000, 6_000)}))
+    faults = [fault for seed in range(2_000) for fault in fresh(Tape(seed).stream("dice"), larder).faults]
+    waits = [fault for fault in faults if fault.entry == entry]
+    met = sum(any(fault.start_ms < at_ms <= fault.end_ms for at_ms in (3_000, 6_000)) for fault in waits)
+
+    assert len(waits) > 20
+    assert met > len(waits) / 2
+
+
+def test_half_of_the_faults_are_what_the_scenario_is_about() -> None:
+    """What no schedule of it has is drawn all the same, less often."""
+    larder = stock(declare())
+    one = next(kind for kind in larder.kinds if kind[0].startswith("redis.outage"))
+    larder = replace(larder, own=frozenset([one]))
+    faults = [fault.entry for seed in range(300) for fault in fresh(Tape(seed).stream("dice"), larder).faults]
+    about = sum(entry in one for entry in faults)
+
+    assert 0.2 < about / len(faults) < 0.6
 
 
 def test_a_mutation_takes_a_fault_from_another_experiment() -> None:
