@@ -28,5 +28,7 @@ SCENARIO = flood(
         flawed("executes_after_ttl", "SF6"),
         flawed("never_supersedes", "SF6"),
         flawed("ignores_halt", "SF7"),
+        flawed("keeps_places", "SF8"),
+        flawed("half_the_rate", "SF8"),
     ),
 )

@@ -88,6 +88,6 @@ def flood(
         invariants=invariants(),
         # A frozen engine finds all that came meanwhile due at one instant: in which order it offers that is nobody's
         # promise, and of two signals of one id it may be the first that is refused.
-        explore=Exploring(budget=cannot_bear("process.freeze/*", invariants=("SF3", "SF5"))),
+        explore=Exploring(budget=cannot_bear("process.freeze/*", invariants=("SF3", "SF5", "SF8"))),
         flawed=(flawed("planned", "SF3", "SF4", "SF5"), *variants),
     )

@@ -27,6 +27,7 @@ from harness.invariants.rate_limits import no_ban, silence
 from harness.invariants.recovery import recovers_within
 from harness.invariants.signal_conservation import conservation
 from harness.invariants.within_limits import within_limits
+from harness.invariants.work_conserving import work_conserving
 from harness.scenario import FlawedVariant
 from harness.units import ms, seconds
 from scenarios import (
@@ -126,5 +127,14 @@ def _event_bus() -> tuple[Invariant, ...]:
 
 
 def _signals() -> tuple[Invariant, ...]:
-    """Return SF1 to SF7 for the shorter queue."""
-    return (queue_bound(QUEUE), execution_rate(), conservation(), dominance(QUEUE), exits(), freshness(), halted())
+    """Return SF1 to SF8 for the shorter queue."""
+    return (
+        queue_bound(QUEUE),
+        execution_rate(),
+        conservation(),
+        dominance(QUEUE),
+        exits(),
+        freshness(),
+        halted(),
+        work_conserving(),
+    )

@@ -208,6 +208,26 @@ class _FirstCome(SignalMachine):
     queue_type = _FirstComeQueue
 
 
+class _KeepsPlaces(SignalMachine):
+    """An execution that has ended never gives its place back."""
+
+    def ended(self, signal: Signal, outcome: Outcome) -> None:
+        super().ended(signal, outcome)
+        self.running += 1
+
+
+class _SlowWindow(SlidingWindow):
+    """Waits a second after each start, whatever the rate."""
+
+    def __init__(self, most: int, now: int) -> None:
+        del most
+        super().__init__(1, now)
+
+
+class _HalfTheRate(SignalMachine):
+    window_type = _SlowWindow
+
+
 class _IgnoresHalt(EventDrivenExecutor):
     """Asks nobody whether trading is allowed."""
 
@@ -239,6 +259,8 @@ exits_yield_to_entries = _factory(_ExitsYield)
 executes_after_ttl = _factory(_ExecutesStale)
 never_supersedes = _factory(_KeepsOld)
 first_come_first_served = _factory(_FirstCome)
+keeps_places = _factory(_KeepsPlaces)
+half_the_rate = _factory(_HalfTheRate)
 ignores_halt = _factory(SignalMachine, _IgnoresHalt)
 
 VARIANTS: Mapping[str, Factory] = MappingProxyType(
@@ -258,6 +280,8 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "executes_after_ttl": executes_after_ttl,
         "never_supersedes": never_supersedes,
         "first_come_first_served": first_come_first_served,
+        "keeps_places": keeps_places,
+        "half_the_rate": half_the_rate,
         "ignores_halt": ignores_halt,
     }
 )

@@ -77,7 +77,8 @@ class Executor(Protocol):
     `name` is stable over restarts. At most 100 signals wait, at most two executions begin in any second (what an
     earlier life did just before is not known), exits first, then the highest confidence, ties oldest first; of each
     symbol and side one signal is live, the newest, but no entry takes the place of an exit. An exit that takes that of
-    an exit keeps its turn.
+    an exit keeps its turn. What may begin, begins at once: while fewer than eight are under way, no signal waits
+    longer than the rate, or a halt, has it wait.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_flawed_variant_executes_while_all_is_calm(simulate, told, tmp_path, n
 def test_every_variant_is_a_name_of_its_module():
     """Scenarios name variants as `module:attribute`."""
     assert {name: getattr(flawed, name) for name in flawed.VARIANTS} == flawed.VARIANTS
-    assert len(flawed.VARIANTS) == 16
+    assert len(flawed.VARIANTS) == 18
 
 
 def filled(new_bench, machine, **fields):
@@ -142,6 +143,24 @@ def test_first_come_first_served(new_bench):
     """Confidence means nothing to it."""
     assert filled(new_bench, flawed._FirstCome).take() == "a"
     assert filled(new_bench, SignalMachine).take() == "c"
+
+
+def test_places_that_are_never_free_again(new_bench):
+    """Two executions at once, of which none is left for a third, although all have ended."""
+    for machine, expected in ((SignalMachine, "b"), (flawed._KeepsPlaces, None)):
+        bench = filled(new_bench, machine)
+        bench.machine.policy = replace(bench.machine.policy, max_running=2, reserved=0)
+        for _ in range(2):
+            bench.machine.ended(bench.machine.take(bench.ns), "ok")
+            bench.now += 1
+        assert bench.take() == expected
+
+
+def test_half_the_rate(new_bench):
+    """The second execution has to wait for a second."""
+    for machine, expected in ((SignalMachine, "a"), (flawed._HalfTheRate, None)):
+        bench = filled(new_bench, machine)
+        assert (bench.take(), bench.take()) == ("c", expected)
 
 
 def test_a_halt_that_is_ignored(simulate, tmp_path, new_signal):
