@@ -72,7 +72,7 @@ async def write(host: Host) -> None:
             sets["leverage"] = draws.choice((None, 8, 20))
         await _update(host, store, sets, {"cap:total": 1 + draws.below(_DELTA_MAX)})
         number += 1
-    _see(host, store.get())
+    _look(host, store)
     await store.close()
 
 
@@ -83,11 +83,11 @@ async def read(host: Host) -> None:
     params = host.params
     herding = asyncio.ensure_future(_herd(host, store)) if params["herd"] else None
     while not await _stopped(stopping, params["gap_ns"]):
-        _see(host, store.get())
+        _look(host, store)
     if herding is not None:
         herding.cancel()
         await asyncio.wait([herding])
-    _see(host, store.get())
+    _look(host, store)
     await store.close()
 
 
@@ -103,7 +103,7 @@ async def _open(host: Host) -> PolicyStore:
     )
     host.log.observe("policy_ages", max_age_ns=params["max_age_ns"], hard_limit_ns=params["hard_limit_ns"])
     await store.start()
-    _see(host, store.get())
+    _look(host, store)
     store.on_update(lambda view: host.log.observe("policy_updated", version=view.version))
     return store
 
@@ -123,11 +123,16 @@ async def _update(host: Host, store: PolicyStore, sets: dict[str, Any], adds: di
             operation.info(text)
         return
     operation.ok(version=view.version)
-    _see(host, view)
+    see(host, view)
 
 
-def _see(host: Host, view: PolicyView) -> None:
-    """Record a read."""
+def _look(host: Host, store: PolicyStore) -> None:
+    looked_ns = host.now_ns()
+    see(host, store.get(), looked_ns)
+
+
+def see(host: Host, view: PolicyView, looked_ns: int | None = None) -> None:
+    """Record a read. `looked_ns` is the time just before it; unknown of a view that came with an update's answer."""
     policy, limits = view.policy, view.limits
     host.log.observe(
         "policy",
@@ -137,6 +142,8 @@ def _see(host: Host, view: PolicyView) -> None:
         profile=policy.profile,
         limits=[limits.risk_bps, limits.drawdown_bps, limits.leverage],
         caps={name: policy.caps[name] for name in sorted(policy.caps)},
+        age_ns=None if view.age is None else seconds(view.age),
+        looked_ns=looked_ns,
     )
 
 

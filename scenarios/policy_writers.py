@@ -112,7 +112,7 @@ SCENARIO = Scenario(
             ),
         ),
     },
-    invariants=(*invariants(), single_flight(delay_ns=ms(_DELAY_MS))),
+    invariants=(*invariants(ms(_DELAY_MS)), single_flight(delay_ns=ms(_DELAY_MS))),
     explore=Exploring(
         # What is owed of refreshes is known for this delay and this command.
         add=tuple(
@@ -125,6 +125,7 @@ SCENARIO = Scenario(
         flawed("last_writer_wins", "PS3"),
         flawed("version_from_wall_clock", "PS2", "PS4"),
         flawed("stampede", "PS6"),
+        flawed("ages_from_the_answer", "PS7"),
         flawed("trusts_notifications", "PS4"),
         flawed("forgets_what_redis_lost", "PS2", "PS3", "PS4"),
         flawed("repeats_unconfirmed_updates", "PS3"),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from harness.units import ms, seconds
 from harness.world.base import Host
+from scenarios.policy_hosts import see
 from scenarios.storm_record import Recorded
 
 _POLICY_SAMPLE_NS: Final = ms(500)
@@ -25,8 +26,9 @@ class RecordedPolicy(Recorded):
 
     def get(self) -> Any:
         """Read, and record what was read."""
+        looked_ns = self.host.now_ns()
         view = self.part.get()
-        self._see(view)
+        see(self.host, view, looked_ns)
         return view
 
     async def update(
@@ -48,7 +50,7 @@ class RecordedPolicy(Recorded):
                 operation.info(text)
             raise
         operation.ok(version=view.version)
-        self._see(view)
+        see(self.host, view)
         return view
 
     async def close(self) -> None:
@@ -56,15 +58,3 @@ class RecordedPolicy(Recorded):
         self.end_sampling()
         self.get()
         await self.part.close()
-
-    def _see(self, view: Any) -> None:
-        policy, limits = view.policy, view.limits
-        self.host.log.observe(
-            "policy",
-            version=view.version,
-            stale=view.stale,
-            source=view.source,
-            profile=policy.profile,
-            limits=[limits.risk_bps, limits.drawdown_bps, limits.leverage],
-            caps={name: policy.caps[name] for name in sorted(policy.caps)},
-        )

@@ -1,9 +1,10 @@
 """What a history says of a policy and its readers, and how old a policy that was read really was.
 
-Observations, of the hosts: `policy` {version, stale, source, profile, limits, caps}, what one read returned: limits are
-risk of a trade and loss of a day in basis points, and leverage; version 0 means that no policy is known. `policy_ages`
-{max_age_ns, hard_limit_ns}, what the host's store was told to go by. Operations: `update` {sets, adds} with its
-`version`.
+Observations, of the hosts: `policy` {version, stale, source, profile, limits, caps, age_ns, looked_ns}, what one read
+returned: limits are risk of a trade and loss of a day in basis points, and leverage; version 0 means that no policy is
+known; `age_ns` is the age that the store told (None: none), `looked_ns` the time just before the read (None: it is not
+known). `policy_ages` {max_age_ns, hard_limit_ns}, what the host's store was told to go by. Operations: `update` {sets,
+adds} with its `version`.
 
 The *true age* of what was read is computed from what happened to the reader and to Redis, not from what the store
 said: it is the time since the last moment at which the reader could have heard that this version is the newest, that
@@ -56,6 +57,8 @@ class Read:
     profile: str
     limits: tuple[int, ...]
     caps: Mapping[str, Any]
+    age_ns: int | None = None
+    looked_ns: int | None = None
 
     def moment(self, *, offending: bool = False, more: str = "") -> Moment:
         """Return the row of it."""
@@ -88,12 +91,16 @@ class PolicyRecord:
         """Return the age and the hard limit that the host's store was told, in nanoseconds; None if nothing was."""
         return self._readers[host].ages
 
+    def heard_ns(self, host: str, time_ns: int) -> int:
+        """Return the last instant up to then at which the host could have asked Redis, and been answered."""
+        return _last_outside(self._readers[host].away, time_ns)
+
     def true_age_ns(self, read: Read) -> int | None:
         """Return how old the policy was that this read returned; None if its host could not know of any."""
         if not read.version:
             return None
         reader = self._readers[read.host]
-        heard_ns = _last_outside(reader.away, read.time_ns)
+        heard_ns = self.heard_ns(read.host, read.time_ns)
         damaged = [window for window in reader.damaged if window[0] <= read.time_ns]
         if damaged and heard_ns <= damaged[-1][1]:
             return None
@@ -140,6 +147,8 @@ def _read(history: History) -> PolicyRecord:
             str(seen.value["profile"]),
             tuple(seen.value["limits"]),
             seen.value["caps"],
+            seen.value.get("age_ns"),
+            seen.value.get("looked_ns"),
         )
         for seen in observations(history, "policy")
     )

@@ -51,6 +51,12 @@ class _ByWallClock(Freshness):
         return super().view(time.time())
 
 
+class _AgesFromTheAnswer(Freshness):
+    def confirmed(self, document: Document, _asked_at: float) -> bool:
+        """Take a policy for as old as the answer, not as the question: too young by the time it was under way."""
+        return super().confirmed(document, clock.now())
+
+
 class _Believes(Freshness):
     def confirmed(self, document: Document, asked_at: float) -> bool:
         """Take any version for the newest."""
@@ -143,6 +149,10 @@ class _ByWallClockStore(PolicyStore):
     freshness_type = _ByWallClock
 
 
+class _AgesFromTheAnswerStore(PolicyStore):
+    freshness_type = _AgesFromTheAnswer
+
+
 class _LastWriterWinsStore(PolicyStore):
     exchange_type = _LastWriterWins
 
@@ -220,6 +230,7 @@ planned = _factory(PlannedPolicyStore)
 serves_stale_forever = _factory(_SaysFreshStore)
 no_hard_limit = _factory(PolicyStore, hard_limit=_NEVER)
 ages_by_wall_clock = _factory(_ByWallClockStore)
+ages_from_the_answer = _factory(_AgesFromTheAnswerStore)
 last_writer_wins = _factory(_LastWriterWinsStore)
 version_from_wall_clock = _factory(_VersionFromWallClockStore)
 forgets_what_redis_lost = _factory(_ForgettingStore)
@@ -236,6 +247,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "serves_stale_forever": serves_stale_forever,
         "no_hard_limit": no_hard_limit,
         "ages_by_wall_clock": ages_by_wall_clock,
+        "ages_from_the_answer": ages_from_the_answer,
         "last_writer_wins": last_writer_wins,
         "version_from_wall_clock": version_from_wall_clock,
         "forgets_what_redis_lost": forgets_what_redis_lost,

@@ -51,7 +51,10 @@ class PolicyView(Protocol):
 
     @property
     def age(self) -> float | None:
-        """Seconds since it was known to be the newest; None if nobody can tell."""
+        """Seconds since it was known to be the newest, counted from the question, not from the answer.
+
+        None if nobody can tell.
+        """
 
     @property
     def stale(self) -> bool:

@@ -1,4 +1,4 @@
-"""PS1 to PS6: histories written by hand that hold, and that violate."""
+"""PS1 to PS7: histories written by hand that hold, and that violate."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from harness.history.events import FaultHealed, Observation
 from harness.invariants.base import judge_all
 from harness.invariants.policy_age import fresh, safe
 from harness.invariants.policy_converges import converges
+from harness.invariants.policy_question import never_younger
 from harness.invariants.policy_updates import no_lost_update
 from harness.invariants.policy_versions import monotonic
 from harness.invariants.single_flight import single_flight
@@ -266,3 +267,64 @@ def test_ps6_is_not_shown_where_nobody_asked_or_something_else_was_broken(run, n
     other = flight(new_run().fault(11, 12), 90)
     assert judge(other.end(20), single_flight(delay_ns=ms(400))).verdict is Outcome.INCONCLUSIVE
     assert judge(new_run().end(20), single_flight(delay_ns=ms(400))).verdict is Outcome.INCONCLUSIVE
+
+
+def told(run, time, age, host="desk", looked=None):
+    """A read that tells its age, in seconds."""
+    read(run, time, host=host)
+    value = run.events[-1].value
+    value |= {"age_ns": None if age is None else seconds(age), "looked_ns": seconds(time if looked is None else looked)}
+    return run
+
+
+def late(run, start=10, end=14, host="desk", matched=5):
+    """Answers to a host that come 400 ms late."""
+    run.fault(start, end, name="network.delay_reply", mode="delay-reply", on=f"{host}->redis")
+    return see(run, "toxic", end, host, to="redis", toxic="x", type="redis_match", stream="downstream", matched=matched)
+
+
+@pytest.mark.parametrize(
+    ("time", "age", "verdict"),
+    [
+        (12, 0.4, Outcome.HOLDS),
+        (12, 0.39, Outcome.HOLDS),
+        (12, 0.38, Outcome.VIOLATED),
+        (12, 0, Outcome.VIOLATED),
+        (10.2, 0.19, Outcome.HOLDS),
+        (10.2, 0.1, Outcome.VIOLATED),
+        (10.005, 0, Outcome.INCONCLUSIVE),
+        (9, 0, Outcome.INCONCLUSIVE),
+        (14, 0, Outcome.INCONCLUSIVE),
+        (12, None, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_ps7_an_answer_that_comes_late_is_as_old_as_its_question(run, time, age, verdict) -> None:
+    """400 ms, less 10 ms of margin; at the beginning of the fault what was asked before it can be the last."""
+    result = judge(late(told(run, time, age)).end(20), never_younger(delay_ns=ms(400)))
+    assert (result.verdict, result.checked) == (verdict, int(verdict is not Outcome.INCONCLUSIVE))
+
+
+def test_ps7_needs_a_delay_that_was_met_and_is_known(run, new_run) -> None:
+    """Of this host, by a request at least, and long enough to show something."""
+    for other in (late(told(run, 12, 0), host="other"), late(told(new_run(), 12, 0), matched=0)):
+        assert judge(other.end(20), never_younger(delay_ns=ms(400))).verdict is Outcome.INCONCLUSIVE
+    assert judge(late(told(new_run(), 12, 0)).end(20), never_younger()).verdict is Outcome.INCONCLUSIVE
+    with pytest.raises(ValueError, match="within the margin"):
+        never_younger(delay_ns=ms(200))
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(40, Outcome.HOLDS), (39.9, Outcome.VIOLATED)])
+def test_ps7_nothing_is_asked_of_a_redis_that_is_gone(run, age, verdict) -> None:
+    """Since 10 s, and it is 50 s; whatever holds the reader up after it looked at the clock is no offence."""
+    gone(told(run, 50.5, age, looked=50), 10, 60)
+    result = judge(run.end(90), never_younger())
+    assert (result.verdict, result.checked) == (verdict, 1)
+    if verdict is Outcome.VIOLATED:
+        assert result.finding.sentence == "1 read younger than the question (limit 0), the worst by 100 ms"
+
+
+def test_ps7_a_view_that_came_with_the_answer_to_an_update_is_not_judged(run) -> None:
+    """It may have been asked for in the outage, and answered after it."""
+    gone(told(run, 50, 0), 10, 60)
+    next(one for one in run.events if isinstance(one, Observation) and one.name == "policy").value["looked_ns"] = None
+    assert judge(run.end(90), never_younger()).verdict is Outcome.INCONCLUSIVE

@@ -27,4 +27,4 @@ async def test_a_flawed_variant_works_while_nothing_fails(server, make_store, ev
 def test_every_variant_is_a_name_of_its_module() -> None:
     """Scenarios name variants as `module:attribute`."""
     assert {name: getattr(flawed, name) for name in flawed.VARIANTS} == flawed.VARIANTS
-    assert len(flawed.VARIANTS) == 13
+    assert len(flawed.VARIANTS) == 14
