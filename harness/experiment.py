@@ -6,7 +6,7 @@ again and taken apart. Plain data; `harness/explore` gives it a meaning.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,8 @@ class Exploring:
     `profile` is the size. `span_ns` is how long faults may begin and hold before everything heals and has to converge;
     None: as long as the profile's own schedule. `add` are faults besides those that apply to every host, link and
     dependency, in the place of such of the same name on the same thing; `without` are patterns over `name/mode on`.
-    `workload` gives, by host and parameter, the values it may take; the first is the simplest.
+    `workload` gives, by host and parameter, the values it may take, lists written as tuples; the first is the simplest,
+    and that of the profile.
     """
 
     profile: str = "short"
@@ -113,7 +114,7 @@ class Experiment:
     @staticmethod
     def decoded(text: bytes) -> "Experiment":
         """Return what `encoded` gave. Raises `ValueError` for anything else."""
-        return msgspec.json.decode(text, type=Experiment)
+        return _hashable(msgspec.json.decode(text, type=Experiment))
 
     def as_fields(self) -> dict[str, Any]:
         """Return it as a history's first line holds it."""
@@ -123,7 +124,17 @@ class Experiment:
     @staticmethod
     def of_fields(fields: Mapping[str, Any]) -> "Experiment":
         """Return what `as_fields` gave. Raises `ValueError` for anything else."""
-        return msgspec.convert(fields, type=Experiment)
+        return _hashable(msgspec.convert(fields, type=Experiment))
+
+
+def _hashable(experiment: Experiment) -> Experiment:
+    """Return it with the workload's lists as tuples: JSON knows no difference, an experiment is a key."""
+    workload = tuple((host, parameter, _frozen(value)) for host, parameter, value in experiment.workload)
+    return replace(experiment, workload=workload)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

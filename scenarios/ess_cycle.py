@@ -1,6 +1,7 @@
 """Patch 7: trigger, cooldown, reset, and trip again, while clocks jump, Redis is gone and strangers call."""
 
 from harness.dependencies.redis import faults as redis
+from harness.experiment import Exploring
 from harness.faults.clock import clock_step
 from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
@@ -8,6 +9,23 @@ from harness.units import ms, seconds
 from scenarios.ess_hosts import desk, subscriber
 from scenarios.ess_invariants import REFERENCE, always, flawed
 from scenarios.ess_market import Phase
+
+_AGENDA = (
+    (ms(1_200), "attack"),
+    (ms(3_300), "trigger"),
+    (ms(3_600), "reset"),
+    (ms(4_300), "race"),
+    (ms(5_300), "replay"),
+    (ms(6_100), "errors"),
+    (ms(6_300), "reset"),
+    (ms(7_600), "reset"),
+    (ms(11_300), "reset"),
+)
+_AGENDAS = (
+    _AGENDA,
+    (*_AGENDA[:4], (ms(4_600), "late"), *_AGENDA[4:]),
+    ((ms(1_000), "late"), (ms(1_200), "attack"), (ms(3_300), "errors"), (ms(3_400), "race"), (ms(7_600), "reset")),
+)
 
 SCENARIO = Scenario(
     name="ess-cycle",
@@ -77,17 +95,7 @@ SCENARIO = Scenario(
                         Phase(ms(10_900), ms(11_100), "nan"),
                         Phase(ms(11_700), ms(13_000), "silence"),
                     ),
-                    agenda=(
-                        (ms(1_200), "attack"),
-                        (ms(3_300), "trigger"),
-                        (ms(3_600), "reset"),
-                        (ms(4_300), "race"),
-                        (ms(5_300), "replay"),
-                        (ms(6_100), "errors"),
-                        (ms(6_300), "reset"),
-                        (ms(7_600), "reset"),
-                        (ms(11_300), "reset"),
-                    ),
+                    agenda=_AGENDA,
                     options={"cooldown_s": 2.0, "metrics_max_age_s": 0.8, "checkpoint_s": 0.3},
                     metrics_gap_ns=ms(100),
                     order_gap_ns=ms(150),
@@ -108,6 +116,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=always(),
+    explore=Exploring(workload={"desk": {"agenda": _AGENDAS}}),
     flawed=(
         flawed("planned", "ES1", "ES2", "ES3", "ES4", "ES6", "ES7"),
         flawed("check_then_act_race", "ES1"),

@@ -211,5 +211,5 @@ def _of_exchange(on: str) -> Iterator[tuple[Fault, str]]:
     yield binance.no_headers(on=on), ""
     yield binance.thin_book(on=on, factor=0.002, refill_ms=500), ""
     yield binance.slippage(on=on), ""
-    yield binance.flash_crash(on=on), ""
+    yield binance.flash_crash(on=on, over_ms=600), ""
     yield binance.streams(on=on), ""

@@ -76,6 +76,15 @@ def test_an_experiment_survives_being_written_down(seed: int) -> None:
     assert Experiment.of_fields(experiment.as_fields()) == experiment
 
 
+def test_a_workload_of_lists_survives_as_well() -> None:
+    """An agenda comes back from JSON as something that can be a key."""
+    agenda = ((100, "trip"), (200, "reset"))
+    experiment = Experiment(profile="short", seed=1, span_ms=SPAN_MS, workload=(("bot", "agenda", agenda),))
+
+    assert Experiment.decoded(experiment.encoded()) == experiment
+    assert hash(Experiment.of_fields(experiment.as_fields())) == hash(experiment)
+
+
 def test_the_workload_is_drawn_from_what_the_scenario_allows() -> None:
     """Only declared hosts and parameters, with one of their values; what is as ever is not said."""
     seen = {change for seed in range(60) for change in drawn(seed).workload}
