@@ -94,5 +94,6 @@ SCENARIO = Scenario(
         flawed("counts_in_order_of_arrival", "PF4"),
         flawed("drops_what_is_late", "PF1"),
         flawed("reconciles_without_backfill", "PF1"),
+        flawed("says_nothing_was_taken", "PF1"),
     ),
 )

@@ -6,10 +6,11 @@ and goes on. At the end a second portfolio gets everything that the first one to
 
 The *desk* trades on the emulated exchange through the port `binance`: it buys, sells twice as much, buys twice as much.
 It reads its trades there and has them booked, but for some that are withheld, so that reconciling has gaps to find.
+Before each comparison comes one whose reads fail in its midst: what that one took by then is taken, whatever it says.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -27,6 +28,7 @@ SHUFFLED: Final = "shuffled"
 LIVE: Final = "live"
 _AGAIN: Final = 3
 """Deliveries that a restarted feed brings again."""
+_TRADES: Final = "/fapi/v1/userTrades"
 _RETRY_S: Final = 0.25
 _TRIES: Final = 60
 _SHUFFLED_BATCHES: Final = 10
@@ -111,6 +113,27 @@ async def trade(host: Host) -> None:
     await adapter.close()
 
 
+class BrokenOffError(Exception):
+    """The exchange cannot be read any more. Like all errors of an adapter it bears a reason."""
+
+    reason = "broken_off"
+
+
+def _breaking_off(get: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return a `get` that fails, as in a ban, once it has shown trades: a comparison that took them cannot end."""
+    shown = False
+
+    async def read(path: str, params: Mapping[str, Any], **options: Any) -> Any:
+        nonlocal shown
+        if shown:
+            raise BrokenOffError("not now")
+        answer = await get(path, params, **options)
+        shown = path == _TRADES and bool(answer)
+        return answer
+
+    return read
+
+
 class _Desk:
     """One cycle after the other: an order, the trades that it brought, now and then a comparison."""
 
@@ -129,6 +152,7 @@ class _Desk:
         await self._order(symbol, number)
         await self._read(symbol)
         if number % 4 == 3:  # noqa: PLR2004 - now and then
+            await self.book.reconcile(_breaking_off(self._adapter.get), self._symbols, 10.0)
             await self.reconcile()
 
     async def reconcile(self) -> bool:
@@ -152,7 +176,7 @@ class _Desk:
         found: list[dict[str, Any]] = []
         with self._host.log.operation("feed", symbol=symbol) as done:
             query = {"symbol": symbol, "fromId": self._from_id[symbol], "limit": 100}
-            found = await self._adapter.get("/fapi/v1/userTrades", query, signed=True, deadline_s=5.0)
+            found = await self._adapter.get(_TRADES, query, signed=True, deadline_s=5.0)
             done.result = {"trades": len(found)}
         fills = [fill_of(one) for one in found]
         if not fills:

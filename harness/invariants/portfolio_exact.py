@@ -109,7 +109,7 @@ def _figures(step: Step) -> Iterator[_Figure]:
 def _misreported(step: Step) -> str:
     """Return what is wrong with what reconciling said it found, or an empty string."""
     found = {(str(symbol), int(trade_id)) for symbol, trade_id in step.said["backfilled"]}
-    if wrong := sorted(found.symmetric_difference(step.missing)):
+    if wrong := sorted(found.symmetric_difference(step.missing) - step.in_doubt):
         return f"it says that {len(found)} trades were missing; {len(step.missing)} were, such as {wrong[0]}"
     if step.said["differences"]:
         return f"it names a difference that there is not: {step.said['differences'][0]}"

@@ -54,8 +54,9 @@ class Step:
     """One operation that ended well.
 
     `held` stands for the set of entries that the book must hold; `sure`: no batch is in doubt. `fresh`: how many of the
-    batch's entries were not acked before. `missing`: trades that it must have found missing, had it reconciled.
-    `possible`, at a start: what it may hold besides `expected`, if batches were in doubt.
+    batch's entries were not acked before. `missing`: trades that it must have found missing, had it reconciled, but
+    perhaps for those `in_doubt`: a step before it that may have taken them did not say so. `possible`, at a start: what
+    it may hold besides `expected`, if batches were in doubt.
     """
 
     book: str
@@ -68,6 +69,7 @@ class Step:
     expected: Expected
     possible: tuple[Expected, ...] = ()
     missing: tuple[Key, ...] = ()
+    in_doubt: frozenset[Key] = frozenset()
 
     @property
     def time_ns(self) -> int:
@@ -209,6 +211,7 @@ def _read(history: History) -> Iterator[Step]:
 def _step(book: _Book, kind: Kind, record: OperationRecord, said: Fields, fills: Sequence[Observation]) -> Step:
     fresh = 0
     missing: tuple[Key, ...] = ()
+    in_doubt: frozenset[Key] = frozenset()
     possible: tuple[Expected, ...] = ()
     if kind == "apply":
         fresh = book.take(record.value)
@@ -216,6 +219,7 @@ def _step(book: _Book, kind: Kind, record: OperationRecord, said: Fields, fills:
     elif kind == "reconcile":
         batch = _executed(fills, said["through"])
         missing = tuple(_key(entry) for entry in batch["fills"] if _key(entry) not in book.keys)
+        in_doubt = frozenset(_key(entry) for doubt in book.doubts for entry in _entries(doubt))
         book.take(batch)
         book.doubt()
     elif kind == "reload":
@@ -233,6 +237,7 @@ def _step(book: _Book, kind: Kind, record: OperationRecord, said: Fields, fills:
         expected=book.expected(record.value),
         possible=possible,
         missing=missing,
+        in_doubt=in_doubt,
     )
 
 

@@ -17,7 +17,7 @@ from reference_impl._portfolio.journal import Journal
 from reference_impl._portfolio.ledger import Ledger, Trade
 from reference_impl._portfolio.model import Entry, Fill, Valuation
 from reference_impl._portfolio.reconciler import Reconciler
-from reference_impl._portfolio.reconciling import read_page
+from reference_impl._portfolio.reconciling import Reconciliation, read_page
 from reference_impl._portfolio.snapshot import SnapshotFile
 from reference_impl.flawed._planned_portfolio import PlannedPortfolio, planned
 from reference_impl.portfolio import Portfolio
@@ -201,6 +201,13 @@ class _IdleReconciler(Reconciler):
         return len(page)
 
 
+class _CarelessReconciler(Reconciler):
+    """Passes on what the exchange's adapter raises, and with it a reason, whatever was taken by then."""
+
+    async def run(self, symbols: Sequence[str], rates: Mapping[str, Decimal | str]) -> Reconciliation:
+        return await self._compared(symbols, rates)
+
+
 class _RoundingPortfolio(Portfolio):
     accounts_type = _RoundingAccounts
 
@@ -245,6 +252,10 @@ class _WithoutBackfillPortfolio(Portfolio):
     reconciler_type = _IdleReconciler
 
 
+class _CarelessPortfolio(Portfolio):
+    reconciler_type = _CarelessReconciler
+
+
 def _factory(portfolio_type: type[Portfolio]) -> Factory:
     def make(*, directory: Path, name: str, **options: Any) -> Portfolio:
         return portfolio_type(Path(directory) / f"{name}.portfolio.sqlite3", **options)
@@ -261,6 +272,7 @@ values_at_last_trade = _factory(_LastTradePortfolio)
 counts_in_order_of_arrival = _factory(_ArrivalPortfolio)
 drops_what_is_late = _factory(_PunctualPortfolio)
 reconciles_without_backfill = _factory(_WithoutBackfillPortfolio)
+says_nothing_was_taken = _factory(_CarelessPortfolio)
 acks_before_commit = _factory(_LazyPortfolio)
 forgets_ids_on_restart = _factory(_ForgetfulPortfolio)
 
@@ -276,6 +288,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "counts_in_order_of_arrival": counts_in_order_of_arrival,
         "drops_what_is_late": drops_what_is_late,
         "reconciles_without_backfill": reconciles_without_backfill,
+        "says_nothing_was_taken": says_nothing_was_taken,
         "acks_before_commit": acks_before_commit,
         "forgets_ids_on_restart": forgets_ids_on_restart,
     }

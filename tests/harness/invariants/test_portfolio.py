@@ -323,6 +323,20 @@ def test_a_comparison_that_is_told_wrongly(traded, found, differences, words):
     assert words in sentence(history, "PF1")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "found", "broken"),
+    [
+        ("info", [["BTCUSDT", 7]], set()),
+        ("info", [["BTCUSDT", 3], ["BTCUSDT", 7]], set()),
+        ("fail", [["BTCUSDT", 7]], {"PF1"}),
+    ],
+)
+def test_a_comparison_before_it_that_failed_may_have_taken_some(traded, outcome, found, broken):
+    """Unless it gave a reason, which says that it took nothing: then the next one has to find all of them."""
+    traded.do("reconcile", {}, symbols=["BTCUSDT"], outcome=outcome)
+    assert violated(reconcile(traded, found)) == broken
+
+
 def test_nothing_to_look_at(run):
     """Is no pass."""
     assert set(verdicts(run.end(1)).values()) == {Outcome.INCONCLUSIVE}
