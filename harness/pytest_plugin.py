@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures, and a marker that puts a target under a scenario. harness/README.md shows its use.
+"""The pytest plugin: fixtures, and a marker that puts a target under a scenario. harness/docs/pytest.md shows its use.
 
 It is loaded by every pytest that finds the package installed, so it imports nothing until a test asks for something.
 """

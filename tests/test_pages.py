@@ -1,4 +1,4 @@
-"""What scenarios/README.md and harness/README.md show is executed: scenario, fault, invariant, tests."""
+"""What the pages of harness/docs show is executed: program, scenario, fault, invariant, tests, crashes."""
 
 import importlib
 import re
@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from harness.invariants.needs import at_least
+from harness.registry import discover
 from harness.runner import Order, run
 from harness.scenario import during
 from harness.units import seconds
 from harness.verdict import Verdict
+from harness.world.base import HostSpec
 
 pytest_plugins = ["pytester"]
 
@@ -24,8 +27,12 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
-SCENARIO, FAULT, INVARIANT = blocks("scenarios/README.md")
-MARKED, FIXTURE = blocks("harness/README.md")
+PROGRAM, SCENARIO = blocks("harness/docs/scenario.md")
+_, FAULT = blocks("harness/docs/fault.md")
+(INVARIANT,) = blocks("harness/docs/invariant.md")
+MARKED, FIXTURE = blocks("harness/docs/pytest.md")
+(UNIT_TEST,) = blocks("harness/docs/exchange.md")
+(CRASHES,) = blocks("harness/docs/crash-points.md")
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def test_somebody_elses_component_is_judged_in_thirty_lines(limiter, tmp_path):
 def test_the_fault_and_the_invariant_that_are_shown_work(limiter, tmp_path):
     """The fault bites in each of its modes, and the invariant tells a long pause from short ones."""
     names: dict[str, Any] = {"__name__": "shown"}
-    exec(compile(FAULT + INVARIANT, "scenarios/README.md", "exec", dont_inherit=True), names)
+    exec(compile(FAULT + INVARIANT, "harness/docs/invariant.md", "exec", dont_inherit=True), names)
     full = limiter.SCENARIO.profiles["full"]
 
     def judged(*steps, seed) -> dict[str, str]:
@@ -86,3 +93,40 @@ def test_the_tests_that_are_shown_are_tests(pytester):
 
     pytester.runpytest_inprocess(*options, "test_fixture.py").assert_outcomes(passed=1)
     pytester.runpytest_inprocess(*options, "--collect-only", "test_marked.py").assert_outcomes()
+
+
+def test_the_program_that_is_shown_publishes(tmp_path):
+    """It runs as a host of a scenario of this project, against the reference, and does what it says."""
+    names: dict[str, Any] = {"__name__": "shown"}
+    exec(compile(PROGRAM, "harness/docs/scenario.md", "exec", dont_inherit=True), names)
+    outage = discover()["redis-outage"]
+    size = replace(
+        outage.profiles["short"],
+        hosts=(HostSpec(name="publisher", program=names["publish"]),),
+        schedule=(),
+        span_ns=seconds(3),
+        needs=(at_least(100, "publish", outcome="ok"),),
+    )
+    bounded = next(one for one in outage.invariants if one.id == "EB5")
+    scenario = replace(outage, profiles={"full": size}, invariants=(bounded,), flawed=())
+
+    assert verdicts(scenario, tmp_path)["EB5"].startswith("HOLDS")
+
+
+def test_the_unit_test_that_is_shown_passes():
+    """The example for plain unit tests runs as it is printed."""
+    names: dict[str, Any] = {}
+    exec(compile(UNIT_TEST, "harness/docs/exchange.md", "exec", dont_inherit=True), names)
+
+    names["test_a_storm_is_met"]()
+
+
+def test_the_crashes_that_are_shown_all_pass(tmp_path, monkeypatch, capsys):
+    """The example of crash points runs as it is printed, and the reference survives every one."""
+    monkeypatch.chdir(tmp_path)
+    exec(compile(CRASHES, "harness/docs/crash-points.md", "exec", dont_inherit=True), {})
+    lines = capsys.readouterr().out.splitlines()
+
+    assert len(lines) > 3
+    assert all(line.endswith(": PASS") for line in lines), lines
+    assert [line.split(", ")[1].startswith("inside: True") for line in lines] == [True] * (len(lines) - 1) + [False]

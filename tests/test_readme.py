@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING show must work: commands parse, their options are in the help, exit codes are true."""
+"""What README and every page show must work: commands parse, options are in the help, links lead somewhere."""
 
 import re
 import shlex
@@ -11,9 +11,17 @@ from click.testing import CliRunner
 from harness import verdict
 from harness.cli.main import cli
 from harness.errors import UsageError
+from harness.registry import discover
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "scenarios/README.md", "harness/README.md")
+FOLDERS = (".", "scenarios", "harness", "harness/docs", "reference_impl", "reports")
+DOCUMENTS = sorted(
+    str(page.relative_to(ROOT))
+    for folder in FOLDERS
+    for page in (ROOT / folder).glob("*.md")
+    if page.name != "CHANGELOG.md"
+)
+SCENARIOS = (ROOT / "scenarios" / "README.md").read_text(encoding="utf-8")
 COMMANDS = tuple(cli.list_commands(click.Context(cli)))
 
 
@@ -132,35 +140,56 @@ def test_the_exit_codes_of_the_help_are_those_of_the_program():
     assert shown == {CODES[name]: meaning for name, meaning in MEANINGS.items()}
 
 
-def test_the_unit_test_that_is_shown_passes():
-    """The example for plain unit tests runs as it is printed."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = [
-        block
-        for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        if "\ndef test_" in block
+def pages() -> list[Path]:
+    """Return every page."""
+    return [ROOT / name for name in DOCUMENTS]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can be linked to in a page, as GitHub names it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", pages(), ids=DOCUMENTS)
+def test_every_link_leads_somewhere(page):
+    """Files, folders and headings that are linked to exist; what is on the web is not asked."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    """A page that nothing links to is not read."""
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\(([^)\s#]+\.md)[^)]*\)", page.read_text(encoding="utf-8"))
+        waiting += [(page.parent / link).resolve() for link in links if not link.startswith("http")]
+
+    assert reached >= set(pages())
+
+
+def test_every_scenario_is_in_the_table():
+    """With its patch, priority, title and ports, in the order of `harness list`."""
+    shown = re.findall(r"^\| (\w+) \| (P\d) \| `([\w-]+)` \| (.*) \| (.*) \|$", SCENARIOS, re.MULTILINE)
+    known = [
+        (
+            "all" if one.patch == verdict.COMBINED else str(one.patch),
+            one.priority,
+            one.name,
+            one.title,
+            ", ".join(f"`{port}`" for port in one.ports),
+        )
+        for one in discover().values()
     ]
-    names: dict[str, object] = {}
-    exec(compile(example, "README.md", "exec"), names)
-    shown = [value for name, value in names.items() if name.startswith("test_")]
 
-    assert shown
-    for test in shown:
-        test()
-
-
-def test_the_crashes_that_are_shown_all_pass(tmp_path, monkeypatch, capsys):
-    """The example of crash points runs as it is printed, and the reference survives every one."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = [
-        block
-        for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        if "crash_points" in block
-    ]
-    monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
-    lines = capsys.readouterr().out.splitlines()
-
-    assert len(lines) > 3
-    assert all(line.endswith(": PASS") for line in lines), lines
-    assert [line.split(", ")[1].startswith("inside: True") for line in lines] == [True] * (len(lines) - 1) + [False]
+    assert shown == known

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from harness.explore.landmarks import met
+from harness.explore.landmarks import came_into, met
 from harness.history.history import History
 from harness.history.query import FaultWindow, OperationRecord, fault_windows, operations
 from harness.units import SECOND
 
 PHASES: Final = ("cut", "inside", "carried", "after")
+REACHED: Final = "reached"
 _LONG_NS: Final = 60 * SECOND
 """An operation that began earlier than so long before a fault is not looked for."""
 
@@ -23,8 +24,8 @@ _LONG_NS: Final = 60 * SECOND
 class Feature(NamedTuple):
     """One thing reached: a fault and its mode, an operation, phase, outcome.
 
-    Of two faults, `phase` has the other; of a state that a fault began in, `operation` has what is observed, `outcome`
-    the state.
+    Of two faults, `phase` has the other. Of a state that something came into, `operation` has what is observed,
+    `outcome` the state; `phase` is `in` if the fault began in it, and REACHED, of no fault, for the state itself.
     """
 
     fault: str
@@ -64,6 +65,8 @@ def features(history: History) -> Iterator[Feature]:
     windows = fault_windows(history)
     records = operations(history)
     starts = [record.start_ns for record in records]
+    for observed, state in came_into(history):
+        yield Feature("", observed, REACHED, state)
     for number, window in enumerate(windows):
         name = f"{window.name}/{window.mode}"
         yield Feature(name, "", "held", "")

@@ -208,6 +208,7 @@ def _reshape(dice: Dice, larder: Larder, parent: Experiment) -> Experiment:
 
 _MUTATIONS: Final[tuple[Callable[[Dice, Larder, Experiment], Experiment], ...]] = (
     _add,
+    _add,
     _shift,
     _stretch,
     _swap,

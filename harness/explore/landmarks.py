@@ -6,6 +6,7 @@ fields takes few values, and keeps each for a while. Around those is where to lo
 which none has held before has reached something new. A kill inside an operation needs the operation to begin.
 """
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -20,9 +21,10 @@ from harness.units import MILLISECOND
 
 _VALUES_MAX: Final = 6
 """A field with more values names things; it is no state."""
-_CHANGES_MAX: Final = 40
+_CHANGES_MAX: Final = 16
 """One that changes more often than that is no state either."""
-_TEXT_MAX: Final = 32
+_WORDS: Final = re.compile(r"[A-Za-z][A-Za-z_ -]{0,31}")
+"""What a state is called; ids, prices and texts of errors are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def states(history: History) -> States:
                 for name, value in event.value.items():
                     if isinstance(value, str | bool):
                         changes = found[event.actor, event.name, name]
-                        text = str(value)[:_TEXT_MAX]
+                        text = str(value)
                         if len(changes) <= _CHANGES_MAX and (not changes or changes[-1].value != text):
                             changes.append(Change(event.time_ns, text))
         return {key: tuple(changes) for key, changes in sorted(found.items()) if _is_state(changes)}
@@ -67,7 +69,9 @@ def states(history: History) -> States:
 
 
 def _is_state(changes: list[Change]) -> bool:
-    return 1 < len(changes) <= _CHANGES_MAX and len({change.value for change in changes}) <= _VALUES_MAX
+    values = {change.value for change in changes}
+    named = all(_WORDS.fullmatch(value) for value in values)
+    return named and 1 < len(changes) <= _CHANGES_MAX and len(values) <= _VALUES_MAX
 
 
 def met(history: History, time_ns: int) -> Iterator[tuple[str, str]]:
@@ -76,6 +80,14 @@ def met(history: History, time_ns: int) -> Iterator[tuple[str, str]]:
         at = bisect_right(changes, time_ns, key=lambda change: change.time_ns) - 1
         if at > 0 and changes[at].value != changes[0].value:
             yield f"{observation}.{name}", changes[at].value
+
+
+def came_into(history: History) -> Iterator[tuple[str, str]]:
+    """Yield which states things came into, with repetitions, but for those they began in."""
+    for (_, observation, name), changes in states(history).items():
+        for change in changes[1:]:
+            if change.value != changes[0].value:
+                yield f"{observation}.{name}", change.value
 
 
 def landmarks(history: History, span_ms: int) -> Landmarks:

@@ -1,11 +1,11 @@
 """The search: experiments that failed before, then one without any fault, then by turns four ways to draw.
 
 Hypothesis draws an experiment; it prefers what is small, at an edge, or much like its last draw, which finds what one
-plain fault does. What reached something new joins a corpus, and the next is a mutation of one from there, the newest
-most often. The third is of what is due: faults that were used least, alone and together. The fourth is drawn by even
-dice, for what takes two things that are rarely drawn. The dice of the last three are a tape of the search's own seed,
-so that the same command makes the same experiments; Hypothesis could not throw them, as it takes the same choices to
-mean the same draw.
+plain fault does. What reached something new joins a corpus, and some are mutations of one from there, half of them of
+one that came into some state, whichever, as the rare ones are worth most. Some are drawn by even dice, for what takes
+two things that are rarely drawn, and some are what is due: faults that were used least, alone and together. The dice
+of all but the first are a tape of the search's own seed, so that the same command makes the same experiments;
+Hypothesis could not throw them, as it takes the same choices to mean the same draw.
 
 The first execution, without faults, tells which links are in use and which operations there are, and when: faults of a
 link that nobody speaks over would be draws for nothing.
@@ -17,7 +17,7 @@ from typing import Final
 
 from harness.errors import UsageError
 from harness.experiment import Experiment
-from harness.explore.coverage import Coverage, features
+from harness.explore.coverage import REACHED, Coverage, Feature, features
 from harness.explore.draw import Larder, Uses, due, fresh, mutated
 from harness.explore.execute import Laboratory
 from harness.explore.failures import Failures
@@ -164,6 +164,7 @@ class _Search:
         self._told = told
         self._coverage = Coverage()
         self._corpus: list[tuple[Experiment, Landmarks]] = []
+        self._came_into: dict[Feature, tuple[Experiment, Landmarks]] = {}
         self._uses = Uses()
         self._errors: list[Errored] = []
         self._found: Experiment | None = None
@@ -233,7 +234,9 @@ class _Search:
             if self._laboratory.known(experiment) is None:
                 self._try(experiment)
                 self._mutate(dice, larder)
+                self._try_new(fresh(dice, larder))
                 self._try_new(due(dice, larder, self._uses))
+                self._try_new(fresh(dice, larder))
                 self._mutate(dice, larder)
                 self._try_new(fresh(dice, larder))
 
@@ -244,6 +247,8 @@ class _Search:
             return
         newest = dice.below(1 + dice.below(len(self._corpus)))  # the newest most often
         parent, marks = self._corpus[-1 - newest]
+        if self._came_into and dice.below(2):
+            parent, marks = self._came_into[sorted(self._came_into)[dice.below(len(self._came_into))]]
         other, _ = self._corpus[dice.below(len(self._corpus))]
         self._try_new(mutated(dice, replace(larder, landmarks=marks), parent, other))
 
@@ -270,8 +275,11 @@ class _Search:
         return made.history
 
     def _learn(self, experiment: Experiment, history: History) -> None:
-        if self._coverage.note(features(history)):
-            self._corpus.append((experiment, landmarks(history, experiment.span_ms)))
+        reached = set(features(history))
+        kept = experiment, landmarks(history, experiment.span_ms)
+        self._came_into |= {feature: kept for feature in reached if feature.phase == REACHED}
+        if self._coverage.note(reached):
+            self._corpus.append(kept)
             del self._corpus[:-_CORPUS_MAX]
 
     def _conclude(self, experiment: Experiment, violated: tuple[str, ...]) -> None:

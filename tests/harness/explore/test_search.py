@@ -1,6 +1,7 @@
 """The search: what failed before comes first, what breaks is told apart from what fails, and it knows when to stop."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,18 @@ from harness.explore.execute import Laboratory, Outcomes
 from harness.explore.failures import Failures
 from harness.explore.menu import menu_of
 from harness.explore.search import Searched, search
-from harness.history.events import SCHEMA, Event, Fail, FaultBegan, FaultHealed, Invoke, Ok, RunEnded, RunStarted
+from harness.history.events import (
+    SCHEMA,
+    Event,
+    Fail,
+    FaultBegan,
+    FaultHealed,
+    Invoke,
+    Observation,
+    Ok,
+    RunEnded,
+    RunStarted,
+)
 from harness.history.history import History
 from harness.runner import Made
 from harness.tape import Tape
@@ -176,3 +188,25 @@ def test_the_time_budget_is_asked_before_each_execution() -> None:
 def test_no_more_executions_than_asked_for(executions: int) -> None:
     """However few."""
     assert explored(Pretended(never, never), executions=executions).executions == executions
+
+
+def test_what_came_into_a_rare_state_is_mutated_most() -> None:
+    """Of two things that have to happen one after the other, the second is looked for where the first did."""
+
+    def trips(experiment: Experiment) -> bool:
+        return any(fault.entry == "disk.full/full on bot" for fault in experiment.faults)
+
+    class Tripping(Pretended):
+        """A desk that comes into a state of its own when its disk is full."""
+
+        def make(self, experiment: Experiment) -> tuple[Outcomes, Made]:
+            outcomes, made = super().make(experiment)
+            states = ["ARMED", "TRIPPED"] if trips(experiment) else ["ARMED"]
+            seen = [Observation(ms(5_000 + at), "bot", 1, "desk", {"state": state}) for at, state in enumerate(states)]
+            return outcomes, replace(made, history=History.of([*made.history.events, *seen]))
+
+    def tripped(laboratory: Pretended) -> int:
+        explored(laboratory, executions=300)
+        return sum(map(trips, laboratory.made))
+
+    assert tripped(Tripping(never, never)) > 1.5 * tripped(Pretended(never, never))

@@ -1,4 +1,4 @@
-"""An order executor as a program of its own: the reference adapter behind the protocol of scenarios/README.md."""
+"""An order executor as a program of its own: the reference adapter behind the protocol of harness/docs/target.md."""
 
 import asyncio
 import os
