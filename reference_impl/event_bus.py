@@ -105,6 +105,7 @@ class EventBusV2:
     lane_type: type[Lane] = Lane
     recovery_type: type[Recovery] = Recovery
     watermarks_type: type[Watermarks] = Watermarks
+    subscription_type: type[Subscription] = Subscription
 
     def __init__(
         self, redis_url: str, fallback_db_path: str | Path, *, name: str | None = None, **options: Any
@@ -193,7 +194,7 @@ class EventBusV2:
             raise BusClosedError("the event bus is not open")
         for event_type in event_types:
             check_event_type(event_type)
-        subscription = Subscription(
+        subscription = self.subscription_type(
             address=self._address,
             options=self._options,
             group=group,

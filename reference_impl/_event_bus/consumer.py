@@ -28,6 +28,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from reference_impl._event_bus.backoff import Backoff
 from reference_impl._event_bus.counters import Counters
@@ -41,14 +42,14 @@ from reference_impl._event_bus.watermarks import WatermarkFile, Watermarks
 log = logging.getLogger(__name__)
 
 _MARGIN = 0.5  # seconds that the reply to a blocking read may be late before Redis counts as hung
-_GHOST = (
-    2.0  # seconds that an earlier connection's read may take entries: `block`, at most 1 s, and its way to the server
-)
 _RECENT_MAX = 10_000  # ids remembered, to recognise entries that are taken over from another member
 
 
 class Subscription:
     """A member of a consumer group."""
+
+    doubt: ClassVar[float] = 2.0
+    """Seconds that an earlier connection's read may take entries: `block`, at most 1 s, and its way to the server."""
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class Subscription:
         backoff.reset()
         loop = asyncio.get_running_loop()
         acks: list[bytes] = []
-        doubtful_until = loop.time() + _GHOST
+        doubtful_until = loop.time() + self.doubt
         while not self._stopping and loop.time() < doubtful_until:
             await self._read(link, acks, self._read_new, self._options.block)
             acks = await self._process(link, self._marks, await self._read(link, [], self._read_pending, 0))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from reference_impl._event_bus.buffer import Appended, Buffer, Row, Spill
+from reference_impl._event_bus.consumer import Subscription
 from reference_impl._event_bus.encoding import EventKey, Reply
 from reference_impl._event_bus.lane import Lane, Slot
 from reference_impl._event_bus.link import Link, LinkError
@@ -126,6 +127,12 @@ class _NeverDuplicate(Watermarks):
         return False
 
 
+class _TrustsDisconnects(Subscription):
+    """Takes a connection that it has left for one that the server has left as well."""
+
+    doubt = 0.0
+
+
 class _StaysInFallback(Recovery):
     def _resume(self, link: Link) -> None:
         counters = self._lane.counters
@@ -188,6 +195,10 @@ class _NoDedupeBus(EventBusV2):
     watermarks_type = _NeverDuplicate
 
 
+class _TrustsDisconnectsBus(EventBusV2):
+    subscription_type = _TrustsDisconnects
+
+
 class _StaysInFallbackBus(EventBusV2):
     recovery_type = _StaysInFallback
 
@@ -213,6 +224,7 @@ in_memory_buffer = _factory(_InMemoryBus)
 garbles_buffered_text = _factory(_AsciiOnlyBus)
 acks_what_the_disk_refused = _factory(_AcksRefusedBus)
 replays_by_wall_clock = _factory(_ByTimestampBus)
+overlooks_ghost_reads = _factory(_TrustsDisconnectsBus)
 forgets_to_leave_fallback = _factory(_StaysInFallbackBus)
 treats_error_reply_as_sent = _factory(_TrustingBus)
 drops_what_redis_refuses = _factory(_DropsRefusedBus)
@@ -230,6 +242,7 @@ VARIANTS: Mapping[str, Factory] = MappingProxyType(
         "garbles_buffered_text": garbles_buffered_text,
         "acks_what_the_disk_refused": acks_what_the_disk_refused,
         "replays_by_wall_clock": replays_by_wall_clock,
+        "overlooks_ghost_reads": overlooks_ghost_reads,
         "forgets_to_leave_fallback": forgets_to_leave_fallback,
         "treats_error_reply_as_sent": treats_error_reply_as_sent,
         "drops_what_redis_refuses": drops_what_redis_refuses,

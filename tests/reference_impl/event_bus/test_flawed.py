@@ -28,7 +28,7 @@ async def test_a_flawed_variant_works_while_nothing_fails(server, make_bus, read
 def test_every_variant_is_a_name_of_its_module():
     """Scenarios name variants as `module:attribute`."""
     assert {name: getattr(flawed, name) for name in flawed.VARIANTS} == flawed.VARIANTS
-    assert len(flawed.VARIANTS) == 14
+    assert len(flawed.VARIANTS) == 15
 
 
 @pytest.mark.parametrize("variant", ["planned", "no_socket_timeout"])
