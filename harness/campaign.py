@@ -19,7 +19,7 @@ from harness.farm import Farm, hand_out
 from harness.jobs import Done, Ended, Hunt, Job, Limits, Progress, Result, Single, Twice
 from harness.ledger import Ledger, is_optional
 from harness.runner import Order, run
-from harness.verdict import CRASHED, INTERRUPTED, TIMED_OUT, FlawedResult, Outcome, RunResult, Verdict
+from harness.verdict import CRASHED, INTERRUPTED, NOT_REPRODUCIBLE, TIMED_OUT, FlawedResult, Outcome, RunResult, Verdict
 from harness.worker_process import Broken, Interrupted, Overdue, one_line
 from harness.workers import Lane, spread
 
@@ -117,7 +117,7 @@ def _twice(order: Order) -> RunResult:
         return again
     if first.trace_digest == again.trace_digest and first_bytes == order.history_path.read_bytes():
         return again
-    text = f"not deterministic: seed {order.seed} gave trace {first.trace_digest}, then {again.trace_digest}"
+    text = f"{NOT_REPRODUCIBLE}: seed {order.seed} gave trace {first.trace_digest}, then {again.trace_digest}"
     return replace(again, verdict=Verdict.ERROR, errors=(text, *again.errors))
 
 

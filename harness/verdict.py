@@ -41,6 +41,9 @@ CRASHED = "crashed"
 TIMED_OUT = "timed out"
 """What became of a run that was lost: its process died, or was ended as it took longer than it may."""
 
+NOT_REPRODUCIBLE = "not reproducible"
+"""How the error of a run begins that came out otherwise when it was made a second time."""
+
 _WORST_FIRST = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 EXIT_PASS = 0

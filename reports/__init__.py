@@ -15,12 +15,23 @@ from typing import TYPE_CHECKING, Final
 
 from harness.comparison import Comparison
 from harness.errors import unknown_name
+from harness.verdict import Session
 from reports.model import Report, build
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["FORMATS", "Renderer", "Report", "build", "comparison_json", "print_comparison", "print_summary", "write"]
+__all__ = [
+    "FORMATS",
+    "Renderer",
+    "Report",
+    "build",
+    "comparison_json",
+    "print_comparison",
+    "print_summary",
+    "read",
+    "write",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,13 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
             raise unknown_name("report format", name, FORMATS)
     folder.mkdir(parents=True, exist_ok=True)
     return [_write_whole(folder / FORMATS[name].file_name, FORMATS[name].render(report)) for name in formats]
+
+
+def read(path: Path) -> Session:
+    """Return the session that a run folder, or its `report.json`, holds. Raises `UsageError` if it cannot be read."""
+    from reports import stored  # noqa: PLC0415 - only `harness report` reads one back
+
+    return stored.read(path)
 
 
 def print_summary(

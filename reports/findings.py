@@ -13,6 +13,7 @@ from harness.compare import unnoticed, wrong_of
 from harness.comparison import KnownFinding
 from harness.verdict import (
     INTERRUPTED,
+    NOT_REPRODUCIBLE,
     FlawedResult,
     InvariantResult,
     Outcome,
@@ -152,6 +153,14 @@ def untold_errors(run: RunResult) -> tuple[str, ...]:
     return tuple(text for text in run.errors or run.doubts if not any(part in text for part in told))
 
 
+def _title(run: RunResult, text: str) -> str:
+    if run.lost:
+        return f"Run lost: {run.lost}"
+    if run.verdict is not Verdict.ERROR:
+        return "Doubt"
+    return "Not reproducible" if text.startswith(NOT_REPRODUCIBLE) else "Harness error"
+
+
 def _raws(run: RunResult) -> Iterable[_Raw]:
     is_error = run.verdict is Verdict.ERROR
     broke = bool(run.errors) or INTERRUPTED in run.doubts
@@ -159,7 +168,7 @@ def _raws(run: RunResult) -> Iterable[_Raw]:
         yield _Raw(
             key=f"error {at}",
             verdict=Verdict.ERROR if is_error else Verdict.INCONCLUSIVE,
-            title=f"Run lost: {run.lost}" if run.lost else "Harness error" if is_error else "Doubt",
+            title=_title(run, text),
             sentence=text,
         )
     for invariant in run.invariants:

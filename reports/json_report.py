@@ -3,6 +3,9 @@
 The structs below are the contract; scripts of users rely on their keys and their order. Unknown values are
 null: so are infinities and NaN, which JSON does not have. The text is ASCII (everything else escaped), so
 that it is safe to print to a terminal and survives any encoding.
+
+It is also the record of a run folder: `reports.stored` makes the session of it again, so every field of a session that
+a format shows is here. What came into the schema later has a default, for the files that were written before it.
 """
 
 import json
@@ -72,6 +75,7 @@ class InvariantJson(msgspec.Struct, frozen=True, kw_only=True):
     finding: FindingJson | None
     checked: int
     reason: str
+    statement: str = ""
 
 
 class RunJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,8 @@ class RunJson(msgspec.Struct, frozen=True, kw_only=True):
     profile: str
     lost: str | None
     config: str | None
+    title: str = ""
+    left_out: list[str] = []
 
 
 class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +117,8 @@ class FlawedJson(msgspec.Struct, frozen=True, kw_only=True):
     world: str
     expected: list[str]
     seed: int | None
+    replay: str = ""
+    errors: list[str] = []
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +137,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     comparison: ComparisonJson | None
     readiness: list[ReadinessJson]
     omitted: list[str]
+    started_utc: str = ""
 
 
 def render(report: Report) -> str:
@@ -153,6 +162,7 @@ def document(report: Report) -> Document:
         comparison=None if session.comparison is None else comparison_document(session.comparison),
         readiness=[readiness(one) for one in session.readiness],
         omitted=list(session.omitted),
+        started_utc=session.started_utc,
     )
 
 
@@ -190,6 +200,8 @@ def _run(run: RunResult) -> RunJson:
         profile=run.profile,
         lost=run.lost or None,
         config=run.config or None,
+        title=run.title,
+        left_out=list(run.left_out),
     )
 
 
@@ -217,10 +229,12 @@ def _invariant(invariant: InvariantResult) -> InvariantJson:
         ),
         checked=invariant.checked,
         reason=invariant.reason,
+        statement=invariant.statement,
     )
 
 
 def _flawed(flawed: FlawedResult) -> FlawedJson:
+    example = flawed.example
     return FlawedJson(
         variant=flawed.variant,
         scenario=flawed.scenario,
@@ -230,4 +244,6 @@ def _flawed(flawed: FlawedResult) -> FlawedJson:
         world=flawed.world,
         expected=list(flawed.expected),
         seed=flawed.seed,
+        replay="" if example is None else example.replay,
+        errors=[] if example is None else list(example.errors),
     )

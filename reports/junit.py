@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from harness.comparison import Comparison
 from harness.verdict import EXIT_PASS, FlawedResult, InvariantResult, Outcome, RunResult, Session, Verdict, patch_name
+from reports.baseline import rows_of
 from reports.findings import chosen, sentence_of, untold_errors
+from reports.matrix import place_of
 from reports.model import Report
 from reports.text import figure, plural, visible
 
@@ -44,6 +47,8 @@ def render(report: Report) -> str:
         _suite(root, _run_name(run), timestamp, cases + _run_cases(run, cases), run)
     if session.flawed:
         _suite(root, "flawed variants", timestamp, [_flawed_case(flawed) for flawed in session.flawed])
+    if session.comparison is not None and (compared := _baseline_cases(session.comparison)):
+        _suite(root, "baseline", timestamp, compared)
     rest = list(_session_cases(session, root))
     if rest:
         _suite(root, "session", timestamp, rest)
@@ -52,11 +57,20 @@ def render(report: Report) -> str:
 
 
 def _run_name(run: RunResult) -> str:
-    return f"{run.scenario} [{run.world}, seed {run.seed}]"
+    return f"{run.scenario} [{place_of(run.world, run.profile)}, seed {run.seed}]"
+
+
+def _class_name(run: RunResult) -> str:
+    """A name of the run's own: GitLab takes cases of the same class and name for one, and shows the first only.
+
+    Readers that group by package split it at its last point, so the scenario is the package.
+    """
+    place = place_of(run.world, run.profile).replace(", ", "-")
+    return f"harness.{patch_name(run.patch).replace(' ', '')}.{run.scenario}.{place}-seed-{run.seed}"
 
 
 def _suite(root: ET.Element, name: str, timestamp: str, cases: list[_Case], run: RunResult | None = None) -> None:
-    package = "harness" if run is None else f"harness.{patch_name(run.patch).replace(' ', '')}.{run.scenario}"
+    package = "harness" if run is None else _class_name(run)
     wall_s = 0.0 if run is None or run.wall_s is None else run.wall_s
     suite = ET.SubElement(
         root,
@@ -182,6 +196,27 @@ def _flawed_case(flawed: FlawedResult) -> _Case:
         return _Case(name=name)
     text = f"{flawed.variant} passed {plural(flawed.seeds, 'seed')}; expected: {', '.join(flawed.expected) or 'any'}"
     return _Case(name=name, trouble="error", kind="INCONCLUSIVE", message=text, body=visible(text, _MESSAGE_MAX))
+
+
+def _baseline_cases(comparison: Comparison) -> list[_Case]:
+    """A case for each measure that moved beyond the spread of seeds: a regression fails, an improvement passes."""
+    return [
+        _Case(name=f"{row.where}: {row.measure}")
+        if row.change == "improvement"
+        else _Case(
+            name=f"{row.where}: {row.measure}",
+            trouble="failure",
+            kind="REGRESSION",
+            message=f"{row.measure} of {row.where}: {row.before} before, {row.after} after",
+            body=visible(
+                f"{row.before} before, {row.after} after; shift {row.shift}, {row.interval} over seeds {row.seeds}, "
+                f"against {comparison.baseline}",
+                _MESSAGE_MAX,
+            ),
+        )
+        for row in rows_of(comparison)
+        if row.change in ("regression", "improvement")
+    ]
 
 
 def _session_cases(session: Session, root: ET.Element) -> Iterable[_Case]:

@@ -19,9 +19,12 @@ from reports.text import duration, figure, plural, visible
 
 FILE_NAME: Final = "summary.md"
 FINDINGS_MAX: Final = 20
-"""GitHub cuts a summary at 1 MiB; a reader long before. The rest is counted and left to the HTML report."""
+"""A reader stops long before GitHub's limit. The rest is counted and left to the HTML report."""
+BYTES_MAX: Final = 1_000_000
+"""GitHub refuses a step's summary of more than 1 MiB as a whole, and other steps may have written to it."""
 
 _ACTIVE = re.compile(r"[&<>|`*_\[\](){}\\#@~$!:]|^[-+.=\d]|//")
+_FENCE = re.compile(r"`{3,}")
 _SYMBOLS: Final = {
     Outcome.HOLDS: "✓ holds",
     Outcome.VIOLATED: "✕ violated",
@@ -48,7 +51,21 @@ def render(report: Report) -> str:
         *_flawed(report),
         *_not_covered(report),
     ]
-    return "\n".join(parts).rstrip("\n") + "\n"
+    return _cut("\n".join(parts).rstrip("\n").split("\n"))
+
+
+def _cut(lines: list[str]) -> str:
+    """Return as many lines as fit, and say how many did not; a code block that is open there is closed."""
+    room = BYTES_MAX - 200
+    fence = ""
+    for at, line in enumerate(lines):
+        room -= len(line.encode()) + 1
+        if room < 0:
+            note = f"This summary was cut: {plural(len(lines) - at, 'more line')} in the HTML report."
+            return "\n".join([*lines[:at], *([fence] if fence else []), "", note]) + "\n"
+        if found := _FENCE.match(line):
+            fence = "" if fence == found.group() else fence or found.group()
+    return "\n".join(lines) + "\n"
 
 
 def _safe(value: object, limit: int = 300) -> str:

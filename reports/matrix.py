@@ -1,7 +1,7 @@
 """The matrix of patches and invariants: one block a patch, one row a scenario and world, one cell an invariant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.verdict import Outcome, RunResult, Verdict
 
@@ -98,3 +98,16 @@ def _cell(runs: tuple[RunResult, ...], identity: str) -> Cell | None:
         runs=len(results),
         checked=sum(result.checked for result in results),
     )
+
+
+def shown_of(blocks: tuple[MatrixBlock, ...], cells_max: int) -> tuple[tuple[MatrixBlock, ...], int]:
+    """Return at most about `cells_max` cells of the matrix, and how many rows were cut: those that passed go first."""
+    rows = [(block, row) for block in blocks for row in block.rows]
+    kept: set[str] = set()
+    for block, row in sorted(rows, key=lambda one: one[1].verdict is Verdict.PASS):
+        cells_max -= len(block.invariants) + 4
+        if cells_max < 0 and kept:
+            break
+        kept.add(row.anchor)
+    shown = (replace(block, rows=tuple(row for row in block.rows if row.anchor in kept)) for block in blocks)
+    return tuple(block for block in shown if block.rows), len(rows) - len(kept)

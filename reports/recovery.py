@@ -28,6 +28,9 @@ class Recovery:
     fault: str
     operation: str
     healed: bool
+    start_s: float
+    attempted: int
+    """Operations that began while the fault held."""
     disturbed: int
     detect_s: float | None
     first_success_s: float | None
@@ -61,6 +64,8 @@ def _recovery(window: FaultWindow, name: str, records: Sequence[OperationRecord]
         fault=fault_label(window),
         operation=name,
         healed=window.end_ns is not None,
+        start_s=window.start_ns / SECOND,
+        attempted=sum(window.start_ns <= done.start_ns < until_ns for done in records),
         disturbed=len(disturbed),
         detect_s=(min(disturbed) - window.start_ns) / SECOND if disturbed else None,
         first_success_s=None if first is None or window.end_ns is None else (first - window.end_ns) / SECOND,

@@ -21,6 +21,12 @@ CHARTED_MAX: Final = 3
 """Operations, groups and the like in one chart: the busiest are drawn, the rest are named."""
 DEPTH_SERIES_MAX: Final = 6
 
+_RARE: Final = 99.9
+_TELLS_RARE: Final = 1000
+"""Durations from which on p99.9 is another one than the greatest; with fewer in every bucket it is not drawn."""
+_REFUSED: Final = 400
+"""HTTP status from which on a request was refused."""
+
 _OUTCOMES: Final = {"ok": "ok", "fail": "failed", "info": "unknown"}
 
 
@@ -28,7 +34,7 @@ def charts_of(history: History) -> tuple[Chart, ...]:
     """Return the charts of a history that have something to show. Raises `HistoryError` if it is damaged."""
     width = bucket_ns(history.end_ns)
     buckets = history.end_ns // width + 1
-    makers = (_throughput, _latency, _depth, _use_of_limits, _flow)
+    makers = (_throughput, _latency, _depth, _use_of_limits, _refusals, _flow, _connections)
     return tuple(chart for maker in makers for chart in maker(history, width, buckets) if chart.series)
 
 
@@ -72,7 +78,8 @@ def _latency(history: History, width: int, buckets: int) -> Iterable[Chart]:
                 name=label,
                 high=tuple(percentile(bucket, share) / MILLISECOND if bucket else None for bucket in raw),
             )
-            for label, share in (("p50", 50), ("p99", 99), ("max", 100))
+            for label, share in (("p50", 50), ("p99", 99), ("p99.9", 99.9), ("max", 100))
+            if share != _RARE or any(len(bucket) >= _TELLS_RARE for bucket in raw)
         )
         figures = (
             f"{label} {number(percentile(whole, share) / MILLISECOND)} ms"
@@ -135,6 +142,42 @@ def _use_of_limits(history: History, width: int, buckets: int) -> Iterable[Chart
     )
 
 
+def _counted(title: str, key: str, unit: str, seen: Iterable[tuple[str, int, int]], width: int, buckets: int) -> Chart:
+    """Return how often each name was seen in each bucket, the most frequent first. `seen`: name, instant, how often."""
+    counts: dict[str, list[int]] = {}
+    for name, time_ns, count in seen:
+        counts.setdefault(name, [0] * buckets)[time_ns // width] += count
+    names = sorted(counts, key=lambda name: (-sum(counts[name]), name))
+    notes = [f"{sum(counts[name]):,} {name}" for name in names]
+    return Chart(
+        key=key,
+        title=title,
+        unit=unit,
+        series=tuple(Series(name=name, high=tuple(map(float, counts[name]))) for name in names[:DEPTH_SERIES_MAX]),
+        note=f"whole run: {', '.join(notes)}",
+    )
+
+
+def _refusals(history: History, width: int, buckets: int) -> Iterable[Chart]:
+    """The requests that the exchange refused, by status: 429, 418 and the like, as it recorded them itself."""
+    refused = (
+        (str(status), seen.time_ns, 1)
+        for seen in observations(history, "request")
+        if isinstance(status := seen.value.get("status"), int) and status >= _REFUSED
+    )
+    yield _counted("Refused requests", "refusals", "answers a bucket, by status", refused, width, buckets)
+
+
+def _connections(history: History, width: int, buckets: int) -> Iterable[Chart]:
+    """What became of sockets, seen from below: connected, refused, unreachable, reset, closed."""
+    links = (
+        (str(seen.value.get("outcome")), seen.time_ns, count if isinstance(count, int) else 1)
+        for seen in observations(history, "link")
+        for count in (seen.value.get("count", 1),)
+    )
+    yield _counted("Connections", "connections", "sockets a bucket, by outcome", links, width, buckets)
+
+
 def _flow(history: History, width: int, buckets: int) -> Iterable[Chart]:
     """Two charts: the totals, in which a few lost events are invisible, and what is owed, in which they are not."""
     acked = _acked(history)
@@ -158,6 +201,10 @@ def _flow(history: History, width: int, buckets: int) -> Iterable[Chart]:
         left = tuple(float(a - s) for a, s in zip(total, settled, strict=True))
         owed.append(Series(name=group, high=left))
         again = len(deliveries) - len(firsts)
+        if again:
+            every = _cumulative((at for at, _ in deliveries), width, buckets)
+            repeated = tuple(float(a - b) for a, b in zip(every, reached, strict=True))
+            owed.append(Series(name=f"{group} again", high=repeated))
         notes.append(f"{group}: {left[-1]:,.0f} undelivered at the end, {again:,} delivered again")
     yield Chart(key="flow", title="Acked, and delivered to each group", unit="events in total", series=tuple(totals))
     yield Chart(key="owed", title="Acked, not yet delivered", unit="events", series=tuple(owed), note="; ".join(notes))

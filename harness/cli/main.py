@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "shrink": "find the simplest run that fails as a stored one does",
     "replay": "make a stored run again and compare it",
     "compare": "compare two stored runs: what became worse, what was found and mended",
+    "report": "make the reports of a stored run again",
     "check": "judge a stored history again",
     "conform": "tell what a target of yours lacks, port by port",
     "binance": "run the emulated Binance by itself",

@@ -64,18 +64,23 @@ def output_options(function: F) -> F:
         click.option("--plain", is_flag=True, envvar="HARNESS_PLAIN", help="Plain lines: no live table, no colours."),
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
         click.option("--out", type=click.Path(path_type=Path), envvar="HARNESS_OUT", help="Folder of run folders."),
-        click.option(
-            "--report",
-            "formats",
-            default=",".join(FORMATS),
-            show_default=True,
-            envvar="HARNESS_REPORT",
-            callback=_formats,
-            help="Which reports to write.",
-        ),
+        report_option,
     ):
         function = option(function)
     return function
+
+
+def report_option(function: F) -> F:
+    """Add `--report`."""
+    return click.option(
+        "--report",
+        "formats",
+        default=",".join(FORMATS),
+        show_default=True,
+        envvar="HARNESS_REPORT",
+        callback=_formats,
+        help="Which reports to write.",
+    )(function)
 
 
 def baseline_option(function: F) -> F:

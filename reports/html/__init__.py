@@ -9,6 +9,7 @@ findings last, and the page says how many.
 import base64
 import functools
 import hashlib
+import math
 from collections.abc import Iterable
 from importlib import resources
 from typing import Final
@@ -17,12 +18,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.measures import Spread
-from harness.verdict import Verdict, patch_name
+from harness.verdict import FaultResult, Verdict, patch_name
 from reports import text
 from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
 from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
 from reports.html.lanes import lane_diagram
+from reports.matrix import shown_of
 from reports.model import ExcerptOf, Report, ScenarioReport
 from reports.readiness import readiness_rows
 from reports.tallies import sentence_of
@@ -39,6 +41,11 @@ ELSEWHERE_MAX: Final = 10
 ROWS_MAX: Final = 150
 """Rows of one table over all scenarios."""
 SEEDS_NAMED_MAX: Final = 12
+CELLS_MAX: Final = 4000
+"""Cells of the matrix; rows that did not pass are shown first where there are more."""
+SCENARIOS_MAX: Final = 200
+FLAWED_MAX: Final = 600
+SKIPPED_MAX: Final = 200
 
 _SHARES: Final = ((1.0, 1.0), (1.0, 0.5), (1.0, 0.2), (0.5, 0.2), (0.25, 0.1), (0.1, 0.05), (0.02, 0.0))
 """How much of the text and of the charts a page gets, tried in this order until it fits."""
@@ -66,11 +73,17 @@ def _page(report: Report, share: float, charts_max: int) -> str:
     script = f"const LAYOUT={{width:{WIDTH},left:{LEFT},right:{RIGHT}}};\n" + _source("hover.js")
     told = report.findings[: max(1, int(FINDINGS_TOLD_MAX * share))]
     rows = max(1, int(ROWS_MAX * share))
+    matrix, rows_cut = shown_of(report.matrix, int(CELLS_MAX * share))
+    drawn = sorted(report.scenarios, key=lambda one: one.verdict is Verdict.PASS)[: max(1, int(SCENARIOS_MAX * share))]
+    flawed = sorted(report.flawed, key=lambda one: one.caught)[: max(1, int(FLAWED_MAX * share))]
+    skipped = report.session.skipped[: max(1, int(SKIPPED_MAX * share))]
     comparison = report.session.comparison
     deltas = () if comparison is None else rows_of(comparison)
     tables: dict[str, list[tuple[str, object]]] = {
         "recoveries": [(_where(one), row) for one in report.scenarios for row in one.recovery],
-        "bites": [(_where(one), fault) for one in report.scenarios for fault in one.drawn.faults],
+        "bites": [
+            (_where(one), (fault, _inside(one, fault))) for one in report.scenarios for fault in one.drawn.faults
+        ],
         "deltas": [("", row) for row in deltas],
         "needs": [(_where(one), need) for one in report.scenarios for need in one.drawn.needs],
     }
@@ -86,12 +99,23 @@ def _page(report: Report, share: float, charts_max: int) -> str:
         untold=len(report.findings) - len(told),
         reduced=_reduced(report),
         elsewhere_max=ELSEWHERE_MAX,
-        scenarios=_scenarios(report, charts_max),
+        matrix=matrix,
+        on_page={one.anchor for one in drawn},
+        scenarios=_scenarios(drawn, charts_max),
+        flawed=flawed,
+        skipped=skipped,
         excerpts=list(_excerpts(report, told))[: max(1, int(EXCERPTS_MAX * share))],
         readiness=readiness_rows(report.session),
         compared="" if comparison is None else headline_of(comparison),
         notes=[] if comparison is None else notes_of(comparison)[:rows],
-        cut={name: max(0, len(table) - rows) for name, table in tables.items()},
+        cut={
+            **{name: max(0, len(table) - rows) for name, table in tables.items()},
+            "matrix": rows_cut,
+            "scenarios": len(report.scenarios) - len(drawn),
+            "flawed": len(report.flawed) - len(flawed),
+            "skipped": len(report.session.skipped) - len(skipped),
+            "notes": 0 if comparison is None else max(0, len(notes_of(comparison)) - rows),
+        },
         **{name: table[:rows] for name, table in tables.items()},
     )  # fmt: skip
     return f"{html}\n"
@@ -200,10 +224,21 @@ def _reduced(report: Report) -> dict[str, str]:
     }
 
 
-def _scenarios(report: Report, room: int) -> list[Markup]:
-    """Return the scenarios, those that did not pass first: they are read first, and get the room for charts first."""
+def _inside(scenario: ScenarioReport, fault: FaultResult) -> str:
+    """Return which operations were attempted while a fault held, and how many of each."""
+    label = " ".join(part for part in (fault.name, fault.mode) if part)
+    counts = [
+        f"{row.attempted:,} {row.operation}"
+        for row in scenario.recovery
+        if row.fault == label and math.isclose(row.start_s, fault.start_s, abs_tol=1e-6) and row.attempted
+    ]
+    return ", ".join(counts) or ("none" if scenario.timeline else text.NOT_MEASURED)
+
+
+def _scenarios(scenarios: Iterable[ScenarioReport], room: int) -> list[Markup]:
+    """Return the scenarios in order, those that did not pass first: they get the room for charts first."""
     blocks: list[Markup] = []
-    for scenario in sorted(report.scenarios, key=lambda one: one.verdict is Verdict.PASS):
+    for scenario in scenarios:
         drawn = [] if scenario.timeline is None else drawings(scenario.timeline)
         block, left_out = _scenario(scenario, drawn, ""), 0
         while drawn and len(block.encode()) > min(room, SCENARIO_MAX):

@@ -176,6 +176,7 @@ def _svg(title: str, height: float, parts: list[Markup], timeline: Timeline | No
         join(parts),
         viewBox=f"0 0 {WIDTH} {coordinate(height)}",
         role="img",
+        font_size=12,
         class_="chart" if timeline else "lanes",
         data_end=None if timeline is None else f"{timeline.duration_s:g}",
         data_step=None if timeline is None else f"{timeline.bucket_s:g}",

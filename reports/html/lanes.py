@@ -44,5 +44,6 @@ def lane_diagram(rows: tuple[Row, ...]) -> Markup:
         width=width,
         height=_LANE * len(actors),
         role="img",
+        font_size=12,
         class_="sequence",
     )

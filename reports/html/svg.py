@@ -1,7 +1,9 @@
 """SVG elements as escaped markup, and the scales that place values on them.
 
 Geometry is in presentation attributes, looks are in classes: a content security policy without `unsafe-inline` lets
-no `style` attribute pass, and the style sheet can then serve light, dark and print.
+no `style` attribute pass, and the style sheet can then serve light, dark and print. Where a policy blocks the style
+sheet as well, as Jenkins' does, a drawing keeps to the few colours that its elements bear themselves: any rule of the
+style sheet overrides those.
 """
 
 import math
@@ -14,6 +16,18 @@ from reports.text import visible
 
 Attribute = str | float | None
 
+_COLOURS: Final = ("#12508f", "#a8380d", "#0b665f", "#74389b", "#6d5200", "#50565c")
+_UNSTYLED: Final[dict[str, dict[str, str]]] = {
+    "grid": {"stroke": "#ddd"},
+    "axis": {"stroke": "#888"},
+    "edge": {"stroke": "#8a5a2b"},
+    "mark": {"stroke": "#333"},
+    "limit": {"stroke": "#a51d16"},
+    "area": {"stroke": "#aaa"},
+    "cursor": {"stroke": "#333"},
+    "thread": {"fill": "none", "stroke": "#888"},
+    "dot": {"fill": "#eee", "stroke": "#333"},
+}
 _TICKS: Final = 4
 _TENTHS: Final = 10
 _TIME_TICKS_MAX: Final = 10
@@ -26,6 +40,7 @@ def element(tag: str, *children: Markup | str, **attributes: Attribute) -> Marku
     A trailing underscore is dropped (`class_`), other underscores become hyphens (`text_anchor`).
     """
     parts = [f"<{tag}"]
+    attributes = {**_unstyled(str(attributes.get("class_") or "")), **attributes}
     for name, value in attributes.items():
         if value is not None:
             shown = coordinate(value) if isinstance(value, (int, float)) else visible(value, 8000)
@@ -34,6 +49,14 @@ def element(tag: str, *children: Markup | str, **attributes: Attribute) -> Marku
         return Markup("".join([*parts, "/>"]))  # noqa: S704 - every part is escaped above
     inner = [str(child if isinstance(child, Markup) else escape(visible(child))) for child in children]
     return Markup("".join([*parts, ">", *inner, f"</{tag}>"]))  # noqa: S704 - every part is escaped above
+
+
+def _unstyled(classes: str) -> dict[str, str]:
+    """Return what keeps an element readable without the style sheet: lines are no areas, and each has its colour."""
+    kind, *others = classes.split(" ")
+    if kind == "line" and others:
+        return {"fill": "none", "stroke": _COLOURS[int(others[-1][1:]) % len(_COLOURS)]}
+    return _UNSTYLED.get(kind, {}) if "number" not in others else {}
 
 
 def join(parts: list[Markup]) -> Markup:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import reports
-from harness.verdict import Session
+from harness.history.history import History
+from harness.verdict import Session, Verdict
 from tests.reports import hostile, synthetic
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -22,6 +23,9 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (chromium, chromium-browser, google-chrome)"),
 ]
+
+JENKINS = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
+"""The policy that Jenkins serves archived pages with: no script, and no style sheet inside the page either."""
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
@@ -44,9 +48,11 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-def opened(browser: Any, folder: Path, session: Session, **options: Any) -> Opened:
+def opened(
+    browser: Any, folder: Path, session: Session, histories: dict[str, History] | None = None, **options: Any
+) -> Opened:
     """Write the session's page and open it from its file."""
-    [path] = reports.write(reports.build(session, synthetic.histories(session)), folder, ["html"])
+    [path] = reports.write(reports.build(session, histories or synthetic.histories(session)), folder, ["html"])
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
     found = Opened(page)
     page.on("console", lambda message: found.complaints.append(message.text))
@@ -91,7 +97,7 @@ def test_the_policy_blocks_what_is_not_ours(browser: Any, tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", hostile.TEXTS, ids=hostile.name)
 def test_hostile_payloads_are_text(browser: Any, tmp_path: Path, text: str) -> None:
     """Whatever a target puts into names, ids and errors, no element, script, dialog or request comes of it."""
-    found = opened(browser, tmp_path, hostile.session(text))
+    found = opened(browser, tmp_path, hostile.session(text), hostile.histories(text))
     page = found.page
     assert found.complaints == []
     assert len(found.requests) == 1
@@ -148,7 +154,7 @@ def test_data_tables_open_from_the_keyboard(browser: Any, tmp_path: Path) -> Non
     """Each chart has a data table, closed at first, opened by Enter on its summary."""
     page = opened(browser, tmp_path, synthetic.sessions()["pass"]).page
     figures = page.locator("figure")
-    assert figures.count() == page.locator("figure details").count() == 6
+    assert figures.count() == page.locator("figure details").count() == 7
     summary = page.locator("figure details summary").nth(1)
     summary.focus()
     page.keyboard.press("Enter")
@@ -169,7 +175,7 @@ def test_hover_reads_the_values_of_one_instant(browser: Any, tmp_path: Path) -> 
     page.mouse.move(box["x"] + (86 + (816 - 86) * 110.5 / 150) * scale, box["y"] + 60 * scale)
     shown = [text for text in page.locator(".readout").all_inner_texts() if text]
     assert shown[0] == "110 s: publish ok 50, publish unknown 0"
-    assert len(shown) == 5
+    assert len(shown) == 6
     page.mouse.move(2, 2)
     assert [text for text in page.locator(".readout").all_inner_texts() if text] == []
     page.close()
@@ -196,4 +202,79 @@ def test_print_is_light_and_whole(browser: Any, tmp_path: Path) -> None:
     assert page.evaluate(
         "[...document.querySelectorAll('svg.chart')].every(s => s.getBoundingClientRect().right <= 701)"
     )
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("case", "scheme"), [("fail", "dark"), ("inconclusive", "light"), ("regression", "dark"), ("empty", "light")]
+)
+def test_accessibility_rules(browser: Any, tmp_path: Path, case: str, scheme: str) -> None:
+    """axe-core finds nothing: WCAG 2.2 A and AA and its best practices, with every data table open."""
+    rules = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+    found = opened(browser, tmp_path, synthetic.sessions()[case], color_scheme=scheme)
+    found.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    result = rules.Axe().run(found.page, options={"resultTypes": ["violations", "incomplete"]}).response
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in result["violations"]] == []
+    assert len(result["passes"]) > 20
+    assert found.complaints == []
+    assert len(found.requests) == 1
+    found.page.close()
+
+
+def test_the_rules_are_not_vacuous(browser: Any, tmp_path: Path) -> None:
+    """The same check reports a picture without a name, a pale text and a region that no key reaches."""
+    rules = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+    page = opened(browser, tmp_path, synthetic.sessions()["pass"]).page
+    page.evaluate(
+        """() => {
+        document.querySelector("svg.chart > title").remove();
+        document.querySelector("p.lede").setAttribute("class", "pale");
+        document.querySelector("p.pale").style.color = "#bbb";
+        document.querySelectorAll("h2")[1].textContent = "";
+    }"""
+    )
+    violated = {one["id"] for one in rules.Axe().run(page).response["violations"]}
+    assert {"svg-img-alt", "color-contrast", "empty-heading"} <= violated
+    page.close()
+
+
+def test_without_style_sheet_and_script_it_can_be_read(browser: Any, tmp_path: Path) -> None:
+    """Under the policy of Jenkins the page is not blank: all text is there, and lines are lines, each in a colour."""
+    path = tmp_path / "report.html"
+    session = synthetic.sessions()["fail"]
+    reports.write(reports.build(session, synthetic.histories(session)), tmp_path, ["html"])
+    page = browser.new_page()
+    page.route(
+        "http://jenkins.test/report.html",
+        lambda route: route.fulfill(
+            body=path.read_bytes(),
+            headers={"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": JENKINS},
+        ),
+    )
+    page.goto("http://jenkins.test/report.html")
+    assert page.evaluate("getComputedStyle(document.body).fontVariantNumeric") == "normal"  # no style sheet of ours
+    text = page.inner_text("body")
+    assert "NOT READY" in text
+    assert synthetic.SENTENCE in text
+    lines = page.evaluate(
+        "[...document.querySelectorAll('path.line')].map(one => getComputedStyle(one)).map(s => [s.fill, s.stroke])"
+    )
+    assert len(lines) > 10
+    assert {fill for fill, _ in lines} == {"none"}
+    assert len({stroke for _, stroke in lines} - {"none"}) >= 3
+    for kind in ("limit", "edge", "axis", "grid"):
+        assert page.evaluate(f"getComputedStyle(document.querySelector('.{kind}')).stroke") != "none"
+    assert page.evaluate("document.querySelector('svg.defs').getBoundingClientRect().height") == 0
+    page.close()
+
+
+def test_a_session_of_a_gates_size_opens_within_a_second(browser: Any, tmp_path: Path) -> None:
+    """Parsed, laid out and painted: a page near its limit of a megabyte is there in less than a second."""
+    session = synthetic.session(*(synthetic.run(Verdict.FAIL, scenario=f"s-{at}") for at in range(16)))
+    page = opened(browser, tmp_path, session).page
+    assert (tmp_path / "report.html").stat().st_size > 500_000
+    frame = "new Promise((done) => requestAnimationFrame(() => done(performance.now())))"
+    page.evaluate(frame)
+    painted_ms = page.evaluate(frame)
+    assert painted_ms < 1000
     page.close()

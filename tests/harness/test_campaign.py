@@ -209,7 +209,7 @@ def test_the_same_seed_twice_must_be_the_same_run(order, monkeypatch, digests, c
 
     assert [one.verdict for one in done.runs] == [verdict]
     assert done.runs[0].errors[:1] == (
-        () if verdict is Verdict.PASS else (f"not deterministic: seed 1 gave trace aa, then {digests[1]}",)
+        () if verdict is Verdict.PASS else (f"not reproducible: seed 1 gave trace aa, then {digests[1]}",)
     )
 
 

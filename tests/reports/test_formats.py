@@ -10,7 +10,7 @@ from rich.console import Console
 
 import reports
 from harness.errors import UsageError
-from harness.verdict import Session
+from harness.verdict import Session, Verdict
 from reports import terminal
 from reports.model import Report
 from tests.reports import hostile, synthetic
@@ -35,7 +35,7 @@ def of_case(case: str, time: int) -> Report:
 @functools.cache
 def of_hostile(text: str) -> Report:
     """Return the report of a session full of that text. Kept for all formats."""
-    return built(hostile.session(text))
+    return reports.build(hostile.session(text), hostile.histories(text))
 
 
 def rendered(name: str, report: Report) -> str:
@@ -160,3 +160,34 @@ def test_markdown_tables_cannot_be_broken() -> None:
             columns = columns or cells
             assert cells == columns, line
         assert not any(re.search(r"<(?!br>)", line) for line in lines)
+
+
+def test_a_hostile_history_is_drawn() -> None:
+    """The texts do reach charts, bands, lanes, recovery and excerpt: they are harmless there, not missing."""
+    report = of_hostile(hostile.TEXTS[0])
+    [scenario] = report.scenarios
+    assert scenario.timeline is not None
+    titles = [chart.key for chart in scenario.timeline.charts]
+    assert titles == ["throughput", "latency", "depth", "limits", "refusals", "flow", "owed", "connections"]
+    assert (scenario.timeline.bands, scenario.timeline.marks, scenario.recovery, scenario.excerpts) != ((), (), (), ())
+    page = rendered("html", report)
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 60
+
+
+def test_a_summary_keeps_to_what_github_takes() -> None:
+    """A session of thousands of scenarios gives less than a megabyte, whole lines, and says how many were cut."""
+    runs = [synthetic.run(Verdict.FAIL, scenario=f"scenario-{'x' * 200}-{at}") for at in range(4000)]
+    text = rendered("md", reports.build(synthetic.session(*runs), {}))
+    assert 900_000 < len(text.encode()) < 1_000_000
+    assert re.search(r"\nThis summary was cut: [\d,]+ more lines in the HTML report\.\n$", text)
+    assert rendered("md", of_case("fail", 1)).count("was cut") == 0
+
+
+def test_a_summary_is_not_cut_inside_a_code_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the room ends, an open block is closed, so that the note is text and not code."""
+    whole = rendered("md", of_case("fail", 1))
+    for size in range(700, len(whole.encode()), 97):
+        monkeypatch.setattr("reports.markdown.BYTES_MAX", size)
+        text = rendered("md", of_case("fail", 1))
+        assert len(re.findall("^```", text, re.MULTILINE)) % 2 == 0
+        assert len(text.encode()) <= size

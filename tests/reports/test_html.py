@@ -8,7 +8,7 @@ import re
 import pytest
 
 import reports
-from harness.verdict import RunResult, Session, Verdict
+from harness.verdict import NOT_REPRODUCIBLE, RunResult, Session, Verdict
 from tests.reports import hostile, synthetic
 
 
@@ -76,7 +76,7 @@ def test_every_section_is_there_even_with_nothing_to_show() -> None:
 def test_limits_are_drawn_and_bands_run_through_every_chart(failed: str) -> None:
     """The limit of an invariant is a labelled line of its chart; each fault is a labelled band of each chart."""
     charts = re.findall(r"<svg[^>]*class=\"chart\".*?</svg>", failed, re.DOTALL)
-    assert len(charts) == 3 * 5
+    assert len(charts) == 3 * 6
     for chart in charts:
         assert "<title>" in chart
         assert 'fill="url(#fault0)"' in chart
@@ -160,6 +160,49 @@ def test_a_campaign_draws_one_run_and_names_the_others() -> None:
 
 def test_hostile_megabytes_do_not_reach_the_page() -> None:
     """A megabyte in every field gives a page of a reasonable size that says what was cut."""
-    page = page_of(hostile.session("x" * 1_000_000))
+    text = "x" * 1_000_000
+    page = reports.FORMATS["html"].render(reports.build(hostile.session(text), hostile.histories(text)))
     assert len(page.encode()) < 300_000
     assert "more characters]" in page
+
+
+def test_what_was_attempted_inside_each_fault(failed: str) -> None:
+    """Beside what a fault hit stands what was tried while it held, so that one bite of one is not taken for much."""
+    [row] = re.findall(r"<tr><td>redis-flap · sim, ci</td><td>redis.outage hang</td><td>redis</td>.*?</tr>", failed)
+    assert row.endswith('<td class="text">2,950 publish</td></tr>')
+
+
+def test_a_replay_that_differs_is_not_reproducible() -> None:
+    """A run that came out otherwise when it was made again is told by that name, in the page and in the matrix."""
+    error = f"{NOT_REPRODUCIBLE}: seed 7 gave trace aa, then bb"
+    page = page_of(synthetic.session(dataclasses.replace(synthetic.run(Verdict.ERROR), errors=(error,))))
+    assert "</span> Not reproducible</h3>" in page
+    assert error in page
+
+
+@pytest.mark.parametrize(("scenarios", "invariants"), [(500, 20), (10_000, 1)])
+def test_ten_thousand_findings(scenarios: int, invariants: int) -> None:
+    """However they are spread, the page keeps to its size, starts with findings, and says how many it leaves out."""
+    run = synthetic.run(Verdict.FAIL)
+    violated = tuple(dataclasses.replace(run.invariants[0], id=f"X{at}") for at in range(invariants))
+    runs = (dataclasses.replace(run, scenario=f"s-{at}", invariants=violated) for at in range(scenarios))
+    page = reports.FORMATS["html"].render(reports.build(synthetic.session(*runs), {}))
+    assert len(page.encode()) < 1_000_000
+    assert f"<b>{10_000:,}</b> findings" in page
+    told = len(re.findall(r'<article id="[^"]+" class="fail"', page))
+    assert told >= 8
+    assert f"{10_000 - told:,} more findings are in report.json" in page
+    blocks = page.count('<div class="charts"')
+    assert f"{scenarios - blocks:,} more are in report.json" in page
+    assert re.search(r"[\d,]+ more rows, those that passed before others, are in report.json", page)
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_what_passed_gives_way_first() -> None:
+    """The one failing row among thousands is in the matrix, and its charts are on the page."""
+    runs = [synthetic.run(scenario=f"s-{at:04}") for at in range(2000)]
+    runs[1500] = synthetic.run(Verdict.FAIL, scenario="s-1500")
+    page = reports.FORMATS["html"].render(reports.build(synthetic.session(*runs), {}))
+    assert '">s-1500</a></th>' in page
+    assert '">s-1999</a></th>' not in page

@@ -15,7 +15,7 @@ from tests.reports import synthetic
 RUN_KEYS = [
     *("scenario", "patch", "priority", "world", "seed", "target", "verdict", "trace_digest", "simulated_s", "wall_s"),
     *("history", "replay", "needs", "faults", "invariants", "metrics", "errors", "doubts"),
-    *("profile", "lost", "config"),
+    *("profile", "lost", "config", "title", "left_out"),
 ]
 
 
@@ -31,7 +31,7 @@ def test_keys_and_their_order() -> None:
     """Keys stand in the order of the specification, none missing; what was added since comes after them."""
     data = json.loads(json_report.render(reports.build(synthetic.sessions()["fail"], {})))
     specified = ["schema", "verdict", "exit_code", "harness_version", "command", "runs", "flawed", "skipped"]
-    assert list(data) == [*specified, "campaigns", "environment", "comparison", "readiness", "omitted"]
+    assert list(data) == [*specified, "campaigns", "environment", "comparison", "readiness", "omitted", "started_utc"]
     run = data["runs"][0]
     assert list(run) == RUN_KEYS
     assert list(run["needs"][0]) == ["text", "met", "observed"]
@@ -46,8 +46,10 @@ def test_keys_and_their_order() -> None:
         "finding",
         "checked",
         "reason",
+        "statement",
     ]
-    assert list(data["flawed"][0]) == ["variant", "scenario", "caught", "by", "seeds", "world", "expected", "seed"]
+    flawed = ["variant", "scenario", "caught", "by", "seeds", "world", "expected", "seed", "replay", "errors"]
+    assert list(data["flawed"][0]) == flawed
     assert data["schema"] == 1
 
 

@@ -64,6 +64,7 @@ def test_counts_and_extremes_survive_the_buckets(operations: list[tuple[float, f
     slowest = max(round(took * MILLISECOND) for _, took, _ in operations) / MILLISECOND
     latency = {series.name: series for series in chart(charts, "latency").series}
     assert max(value for value in latency["max"].high if value is not None) == slowest
+    assert set(latency) == {"p50", "p99", "max"}
     for p50, p99, most in zip(*(latency[name].high for name in ("p50", "p99", "max")), strict=True):
         assert (p50 is None) == (p99 is None) == (most is None)
         assert p50 is None or p50 <= (p99 or 0) <= (most or 0)
@@ -92,8 +93,9 @@ def test_what_is_owed_to_a_group() -> None:
     events += [Observation(round(at * SECOND), "c", 1, "deliver", {"group": "g", "id": i}) for at, i in seen]
     events.append(Observation(6 * SECOND, "h", 1, "overflow", {"ids": ["e2"]}))
     owed = chart(charts_of(history(*events)), "owed")
-    [series] = owed.series
+    series, again = owed.series
     assert series.high[-1] == 1
+    assert (again.name, again.high[-1], again.high[0]) == ("g again", 1, 0)
     assert max(value or 0 for value in series.high) == 3
     assert owed.note == "1 given up by overflow; g: 1 undelivered at the end, 1 delivered again"
 
@@ -119,6 +121,7 @@ def test_recovery_is_measured_from_the_fault_and_from_the_heal() -> None:
     """Detected 55 ms into the fault, first success 110 ms and normal three seconds after the heal."""
     [row] = recoveries(history(*outage(), end_s=40))
     assert (row.fault, row.operation, row.disturbed) == ("redis.outage refuse", "fetch", 100)
+    assert (row.start_s, row.attempted) == (10, 100)
     assert row.detect_s == 0.055
     assert row.first_success_s == 0.11
     assert row.normal_s == 3.0
@@ -191,3 +194,37 @@ def test_the_use_of_limits_is_the_servers_own_count() -> None:
 
     assert shares == {"weight": [50.0, 110.0], "orders in 10 s": [10.0], "orders in 60 s": [2.5]}
     assert drawn.note == "peak weight 110 %; peak orders in 10 s 10 %; peak orders in 60 s 2.5 %"
+
+
+def test_the_rarest_percentile_is_drawn_where_it_can_be_told_from_the_greatest() -> None:
+    """Of 1,000 operations in one bucket p99.9 is the second slowest, not the slowest."""
+    events = [event for op in range(1000) for event in did(op, 1, 1 if op < 998 else 20 * (op - 997))]
+    latency = {one.name: one for one in chart(charts_of(history(*events)), "latency").series}
+    assert list(latency) == ["p50", "p99", "p99.9", "max"]
+    greatest = {name: max(value for value in one.high if value is not None) for name, one in latency.items()}
+    assert greatest == {"p50": 1, "p99": 1, "p99.9": 20, "max": 40}
+
+
+def test_refused_requests_are_counted_by_status() -> None:
+    """429s and bans are drawn as the exchange recorded them; a session without a refusal has no such chart."""
+
+    def answered(at_s: float, status: int) -> Observation:
+        return Observation(round(at_s * SECOND), "exchange", 1, "request", {"status": status})
+
+    drawn = chart(
+        charts_of(history(answered(1, 200), answered(2, 429), answered(2, 429), answered(3, 418))), "refusals"
+    )
+    assert {one.name: sum(value or 0 for value in one.high) for one in drawn.series} == {"429": 2, "418": 1}
+    assert drawn.note == "whole run: 2 429, 1 418"
+    assert charts_of(history(answered(1, 200))) == ()
+
+
+def test_sockets_are_counted_by_what_became_of_them() -> None:
+    """Each outcome of a connection is a series; an entry that stands for many counts as many."""
+    links = [("connected", 1), ("refused", 7), ("connected", 1)]
+    events = [
+        Observation(at * SECOND, "h", 1, "link", {"to": "redis", "outcome": outcome, "count": count})
+        for at, (outcome, count) in enumerate(links)
+    ]
+    drawn = chart(charts_of(history(*events)), "connections")
+    assert {one.name: sum(value or 0 for value in one.high) for one in drawn.series} == {"refused": 7, "connected": 2}
