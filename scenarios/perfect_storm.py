@@ -11,7 +11,7 @@ from harness.dependencies.binance import faults as binance
 from harness.dependencies.redis import faults as redis
 from harness.faults import network, process
 from harness.invariants.needs import at_least, observed_at_least
-from harness.scenario import DependencySpec, Profile, Scenario, between, during
+from harness.scenario import DependencySpec, Profile, Scenario, Step, between, during
 from harness.units import ms, seconds
 from harness.verdict import COMBINED
 from scenarios import (
@@ -27,6 +27,25 @@ from scenarios.storm_sizes import BALANCE, FULL, SHORT, STAMPEDE, STAMPEDING
 
 _SHORT_BANS: Final = (1_000, 1_500, 2_000)
 _GONE: Final = ("refuse", "hang", "crash")
+
+_NEEDS: Final = (
+    at_least(3, "read", outcome="ok", inside="binance.flash_crash"),
+    observed_at_least(2, "ess", where={"state": "COOLING_DOWN"}),
+    observed_at_least(1, "heard", where={"to": "TRIPPED"}),
+)
+_SHORT_NEEDS: Final = (at_least(20, FLOW.publish, inside="redis.outage"), at_least(4, "execution"), *_NEEDS)
+
+
+def _short_schedule(*, outage: int, crash: int, ban: int, freeze: int) -> tuple[Step, ...]:
+    """Return the storm of the short sizes; given is how long each of its faults holds, in nanoseconds."""
+    return (
+        during(seconds(1), seconds(3), network.latency(MONITOR, "strategy", latency_ms=100, jitter_ms=50)),
+        during(between(ms(5_000), ms(5_300)), outage, redis.outage("refuse", "hang")),
+        during(between(ms(5_200), ms(5_500)), crash, binance.flash_crash(over_ms=700)),
+        during(between(ms(7_800), ms(8_000)), ban, binance.ban("first", "second", lengths_ms=_SHORT_BANS)),
+        during(between(ms(6_300), ms(6_500)), freeze, process.freeze("portfolio")),
+    )
+
 
 SCENARIO = Scenario(
     name="perfect-storm",
@@ -69,52 +88,24 @@ SCENARIO = Scenario(
             needs=(
                 at_least(120, FLOW.publish, inside="redis.outage"),
                 at_least(8, "execution"),
-                at_least(3, "read", outcome="ok", inside="binance.flash_crash"),
-                observed_at_least(2, "ess", where={"state": "COOLING_DOWN"}),
-                observed_at_least(1, "heard", where={"to": "TRIPPED"}),
+                *_NEEDS,
             ),
         ),
         "short": Profile(
             hosts=SHORT,
-            schedule=(
-                during(seconds(1), seconds(3), network.latency(MONITOR, "strategy", latency_ms=100, jitter_ms=50)),
-                during(between(ms(5_000), ms(5_300)), ms(4_000), redis.outage("refuse", "hang")),
-                during(between(ms(5_200), ms(5_500)), ms(4_300), binance.flash_crash(over_ms=700)),
-                during(
-                    between(ms(7_800), ms(8_000)), ms(2_000), binance.ban("first", "second", lengths_ms=_SHORT_BANS)
-                ),
-                during(between(ms(6_300), ms(6_500)), ms(6_500), process.freeze("portfolio")),
-            ),
+            schedule=_short_schedule(outage=ms(4_000), crash=ms(4_300), ban=ms(2_000), freeze=ms(6_500)),
             settle_ns=seconds(8),
-            needs=(
-                at_least(20, FLOW.publish, inside="redis.outage"),
-                at_least(4, "execution"),
-                at_least(3, "read", outcome="ok", inside="binance.flash_crash"),
-                observed_at_least(2, "ess", where={"state": "COOLING_DOWN"}),
-                observed_at_least(1, "heard", where={"to": "TRIPPED"}),
-            ),
+            needs=_SHORT_NEEDS,
             options={"binance": {"windows": "short"}},
         ),
         # A thousand dashboards at the door keep their server from answering anything else for about a second: the
         # monitor is more patient here, and the portfolio is gone for longer, so that it must be noticed all the same.
         "stampede": Profile(
             hosts=STAMPEDE,
-            schedule=(
-                during(seconds(1), seconds(3), network.latency(MONITOR, "strategy", latency_ms=100, jitter_ms=50)),
-                during(between(ms(5_000), ms(5_300)), seconds(6), redis.outage("refuse", "hang")),
-                during(between(ms(5_200), ms(5_500)), ms(6_300), binance.flash_crash(over_ms=700)),
-                during(
-                    between(ms(7_800), ms(8_000)), ms(3_000), binance.ban("first", "second", lengths_ms=_SHORT_BANS)
-                ),
-                during(between(ms(6_300), ms(6_500)), seconds(13), process.freeze("portfolio")),
-            ),
+            schedule=_short_schedule(outage=seconds(6), crash=ms(6_300), ban=ms(3_000), freeze=seconds(13)),
             settle_ns=seconds(12),
             needs=(
-                at_least(20, FLOW.publish, inside="redis.outage"),
-                at_least(4, "execution"),
-                at_least(3, "read", outcome="ok", inside="binance.flash_crash"),
-                observed_at_least(2, "ess", where={"state": "COOLING_DOWN"}),
-                observed_at_least(1, "heard", where={"to": "TRIPPED"}),
+                *_SHORT_NEEDS,
                 at_least(STAMPEDING * 19 // 10, "connect", outcome="ok"),  # nearly all of them, twice
             ),
             options={"binance": {"windows": "short"}},

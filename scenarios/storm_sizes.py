@@ -4,6 +4,7 @@ A Locust process carries a thousand WebSockets where asyncio's clients would tak
 in the real world it makes the crowd of `STAMPEDE`; a handful is not worth its start.
 """
 
+from functools import partial
 from typing import Final
 
 from harness.units import as_seconds, ms, seconds
@@ -162,33 +163,40 @@ FULL: Final = _hosts(
     stampede_again_ns=seconds(15),
 )
 
-SHORT: Final = _hosts(
+_SHORT_AGENDA: Final = (
+    (ms(300), "policy"),
+    (ms(600), "attack"),
+    (ms(1_300), "trigger"),
+    (ms(1_700), "reset"),
+    (ms(3_500), "policy"),
+    (seconds(6), "policy"),
+)
+_short: Final = partial(
+    _hosts,
     signals=300,
     per_s=40,
-    flood_at_ns=ms(1_000),
     exit_every=80,
-    agenda=(
-        (ms(300), "policy"),
-        (ms(600), "attack"),
-        (ms(1_300), "trigger"),
-        (ms(1_700), "reset"),
-        (ms(3_500), "policy"),
-        (seconds(6), "policy"),
-        (seconds(11), "policy"),
-        (ms(11_500), "reset"),
-        (ms(12_500), "leave"),
-        (seconds(15), "policy"),
-    ),
     every_ns=ms(250),
     cooldown_s=600.0,
     metrics_max_age_s=5.0,
     pace_s=0.5,
     compare_s=9.0,  # a comparison takes most of what may be read in five seconds
     policy_s=(2.0, 3.0, 0.4),
-    interval_ns=ms(700),
-    timeout_ns=ms(500),
     removes_at_ns=seconds(3),
     removes_ns=ms(3_500),
+)
+
+SHORT: Final = _short(
+    flood_at_ns=ms(1_000),
+    agenda=(
+        *_SHORT_AGENDA,
+        (seconds(11), "policy"),
+        (ms(11_500), "reset"),
+        (ms(12_500), "leave"),
+        (seconds(15), "policy"),
+    ),
+    interval_ns=ms(700),
+    timeout_ns=ms(500),
     notional_max=100_000,  # by the crash enough is held for a loss that trips the emergency stop, on a slow machine too
     stop_bps=200,
     clients=20,
@@ -196,33 +204,17 @@ SHORT: Final = _hosts(
     stampede_again_ns=ms(7_500),
 )
 
-STAMPEDE: Final = _hosts(
-    signals=300,
-    per_s=40,
+STAMPEDE: Final = _short(
     flood_at_ns=ms(500),
-    exit_every=80,
     agenda=(
-        (ms(300), "policy"),
-        (ms(600), "attack"),
-        (ms(1_300), "trigger"),
-        (ms(1_700), "reset"),
-        (ms(3_500), "policy"),
-        (seconds(6), "policy"),
+        *_SHORT_AGENDA,
         (seconds(13), "policy"),
         (ms(13_500), "reset"),
         (ms(14_500), "leave"),
         (seconds(17), "policy"),
     ),
-    every_ns=ms(250),
-    cooldown_s=600.0,
-    metrics_max_age_s=5.0,
-    pace_s=0.5,
-    compare_s=9.0,
-    policy_s=(2.0, 3.0, 0.4),
     interval_ns=ms(1_500),
     timeout_ns=ms(1_500),
-    removes_at_ns=seconds(3),
-    removes_ns=ms(3_500),
     notional_max=40_000,  # by the crash enough is held for a loss that trips the emergency stop
     clients=STAMPEDING,
     stampede_at_ns=seconds(3),
