@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Images of containers often forbid bytecode. Hundreds of processes start here, and each would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup gate campaign explore-table test soak lint format bench ml tft clients client-table lock clean
+.PHONY: setup gate campaign explore-table gallery test soak lint format bench ml tft clients client-table lock clean
 
 setup: .venv/installed
 
@@ -31,6 +31,10 @@ campaign: setup
 # measured is kept in reports/out/explore-table.jsonl, so that it can be broken off, and goes on from there.
 explore-table: setup
 	PYTHONPATH=. $(BIN)/python tests/explore/table.py --jobs 2
+
+# Real reports to look at, of the reference and of targets that fail: reports/out/gallery/index.html.
+gallery: setup
+	$(BIN)/python -m reports.gallery
 
 # Three workers on two cores: tests of the real world mostly wait, for processes and sockets.
 test: setup
