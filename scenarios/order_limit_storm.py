@@ -79,9 +79,9 @@ SCENARIO = Scenario(
     },
     invariants=limits(),
     explore=Exploring(
-        # Where the way to the exchange is bad, it does not say what became of an order, or prices run away, risk cannot be
-        # lowered within a second: each was found so in 5 to 22 drawn experiments. Lowered limits are taken for the same.
-        # Other tenants and wrong clocks are borne: nothing in 150 experiments each.
+        # Where the way to the exchange is bad, it does not say what became of an order, or prices run away, risk cannot
+        # be lowered within a second: each was found so in 5 to 22 drawn experiments. Lowered limits are taken for the
+        # same. Other tenants and wrong clocks are borne: nothing in 150 experiments each.
         budget=cannot_bear(
             "network.*",
             "binance.unknown_status/*",
