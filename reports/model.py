@@ -24,7 +24,7 @@ from reports.readiness import not_required
 from reports.recovery import Recovery, recoveries
 from reports.series import charts_of
 from reports.text import plural
-from reports.timeline import Timeline, timeline_of
+from reports.timeline import BUCKETS_MAX, BUCKETS_MIN, BUCKETS_TOTAL, Timeline, timeline_of
 
 SCHEMA: Final = 1
 FINDINGS_WITH_EXCERPT_MAX: Final = 3
@@ -129,6 +129,7 @@ def build(session: Session, histories: Histories) -> Report:
                 runs,
                 histories,
                 [finding for finding in findings if finding.scenario_anchor == anchor],
+                max(BUCKETS_MIN, min(BUCKETS_MAX, BUCKETS_TOTAL // len(groups))),
             )
             for anchor, runs in groups.items()
         ),
@@ -151,7 +152,11 @@ def drawn_of(runs: tuple[RunResult, ...]) -> RunResult:
 
 
 def _scenario(
-    anchor: str, runs: tuple[RunResult, ...], histories: Histories, findings: list[FindingReport]
+    anchor: str,
+    runs: tuple[RunResult, ...],
+    histories: Histories,
+    findings: list[FindingReport],
+    buckets_max: int,
 ) -> ScenarioReport:
     drawn = drawn_of(runs)
     history, note = _load(drawn, histories)
@@ -160,7 +165,7 @@ def _scenario(
     excerpts: tuple[ExcerptOf, ...] = ()
     if history is not None:
         try:
-            drawing = timeline_of(history, charts_of(history), limits_of(drawn))
+            drawing = timeline_of(history, charts_of(history, buckets_max), limits_of(drawn), buckets_max)
             recovery = recoveries(history)
         except HarnessError as error:
             note = f"The history does not fit together: {error}"

@@ -15,7 +15,7 @@ from harness.history.history import History
 from harness.history.query import observations, operations, percentile
 from harness.units import MILLISECOND, SECOND
 from reports.text import number
-from reports.timeline import Chart, Series, bucket_ns
+from reports.timeline import BUCKETS_MAX, Chart, Series, bucket_ns
 
 CHARTED_MAX: Final = 3
 """Operations, groups and the like in one chart: the busiest are drawn, the rest are named."""
@@ -30,9 +30,9 @@ _REFUSED: Final = 400
 _OUTCOMES: Final = {"ok": "ok", "fail": "failed", "info": "unknown"}
 
 
-def charts_of(history: History) -> tuple[Chart, ...]:
+def charts_of(history: History, buckets_max: int = BUCKETS_MAX) -> tuple[Chart, ...]:
     """Return the charts of a history that have something to show. Raises `HistoryError` if it is damaged."""
-    width = bucket_ns(history.end_ns)
+    width = bucket_ns(history.end_ns, buckets_max)
     buckets = history.end_ns // width + 1
     makers = (_throughput, _latency, _depth, _use_of_limits, _refusals, _flow, _connections)
     return tuple(chart for maker in makers for chart in maker(history, width, buckets) if chart.series)

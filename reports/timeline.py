@@ -17,6 +17,11 @@ from harness.units import SECOND
 BUCKETS_MAX: Final = 240
 """Buckets of one series: the specification allows 600, but 240 are three pixels each and keep a run small."""
 
+BUCKETS_MIN: Final = 60
+"""Buckets of one series where so many runs are drawn that they would not fit into one page otherwise."""
+BUCKETS_TOTAL: Final = 10 * BUCKETS_MAX
+"""Buckets of one series of each run drawn, together."""
+
 _BUCKET_STEPS_MS: Final = (10, 20, 50, 100, 200, 250, 500)
 _BUCKET_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
@@ -89,11 +94,13 @@ class Timeline:
     charts: tuple[Chart, ...]
 
 
-def timeline_of(history: History, charts: Sequence[Chart], limits: Sequence[Limit]) -> Timeline:
+def timeline_of(
+    history: History, charts: Sequence[Chart], limits: Sequence[Limit], buckets_max: int = BUCKETS_MAX
+) -> Timeline:
     """Return a run on its time axis, with the limits drawn into the charts they belong to."""
     return Timeline(
         duration_s=history.end_ns / SECOND,
-        bucket_s=bucket_ns(history.end_ns) / SECOND,
+        bucket_s=bucket_ns(history.end_ns, buckets_max) / SECOND,
         events=len(history.events),
         bands=tuple(_band(window) for window in fault_windows(history)),
         marks=tuple(
@@ -105,10 +112,10 @@ def timeline_of(history: History, charts: Sequence[Chart], limits: Sequence[Limi
     )
 
 
-def bucket_ns(end_ns: int) -> int:
-    """Return the least round bucket width that gives at most `BUCKETS_MAX` buckets."""
+def bucket_ns(end_ns: int, buckets_max: int = BUCKETS_MAX) -> int:
+    """Return the least round bucket width that gives at most `buckets_max` buckets."""
     widths = [step * SECOND // 1000 for step in _BUCKET_STEPS_MS] + [step * SECOND for step in _BUCKET_STEPS_S]
-    return next((width for width in widths if end_ns // width < BUCKETS_MAX), end_ns // BUCKETS_MAX + 1)
+    return next((width for width in widths if end_ns // width < buckets_max), end_ns // buckets_max + 1)
 
 
 def fault_label(window: FaultWindow) -> str:

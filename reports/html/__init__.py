@@ -17,13 +17,14 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from harness.measures import Spread
 from harness.verdict import FaultResult, Verdict, patch_name
 from reports import text
 from reports.baseline import headline_of, notes_of, rows_of
 from reports.findings import FindingReport
-from reports.html.charts import LEFT, RIGHT, WIDTH, Drawing, drawings
+from reports.html.allotment import allotted
+from reports.html.charts import LEFT, RIGHT, WIDTH, charts_in, drawings
 from reports.html.lanes import lane_diagram
+from reports.html.metrics import metrics
 from reports.matrix import shown_of
 from reports.model import ExcerptOf, Report, ScenarioReport
 from reports.readiness import readiness_rows
@@ -32,23 +33,24 @@ from reports.tallies import sentence_of
 FILE_NAME: Final = "report.html"
 PAGE_MAX: Final = 1_000_000
 """Bytes of a page."""
-CHARTS_MAX: Final = 560_000
-"""Bytes of all charts of a page together; what remains up to 1 MB is for text and tables."""
-SCENARIO_MAX: Final = 60_000
+TEXT_SHARE: Final = 0.7
+"""How much of a page text and tables may take; what remains is for charts."""
 FINDINGS_TOLD_MAX: Final = 40
 EXCERPTS_MAX: Final = 12
 ELSEWHERE_MAX: Final = 10
 ROWS_MAX: Final = 150
 """Rows of one table over all scenarios."""
 SEEDS_NAMED_MAX: Final = 12
+FIGURES_MAX: Final = 400
+"""Scenarios whose charts are drawn at all: a page of a megabyte has no room for more."""
 CELLS_MAX: Final = 4000
 """Cells of the matrix; rows that did not pass are shown first where there are more."""
 SCENARIOS_MAX: Final = 200
 FLAWED_MAX: Final = 600
 SKIPPED_MAX: Final = 200
 
-_SHARES: Final = ((1.0, 1.0), (1.0, 0.5), (1.0, 0.2), (0.5, 0.2), (0.25, 0.1), (0.1, 0.05), (0.02, 0.0))
-"""How much of the text and of the charts a page gets, tried in this order until it fits."""
+_SHARES: Final = (1.0, 0.5, 0.25, 0.1, 0.02)
+"""How much of the text a page gets, tried in this order until it fits."""
 
 _SYMBOLS: Final = {
     "PASS": "✓", "FAIL": "✕", "INCONCLUSIVE": "?", "ERROR": "!", "HOLDS": "✓", "VIOLATED": "✕"
@@ -59,16 +61,18 @@ _TONE_SYMBOLS: Final = {"good": "✓", "bad": "✕", "unsure": "?"}
 
 def render(report: Report) -> str:
     """Return the whole page: as much of it as fits into `PAGE_MAX`, what was left out counted where it is missing."""
-    page = ""
-    for share, charts_share in _SHARES:
-        page = _page(report, share, int(CHARTS_MAX * charts_share))
-        if len(page.encode()) < PAGE_MAX:
-            break
-    return page
+    figures = {one.anchor: _figures(one) for one in report.scenarios[:FIGURES_MAX]}
+    bare = ""
+    for share in _SHARES:
+        bare = _page(report, share, {})
+        room = PAGE_MAX - len(bare.encode()) - 1
+        if room > PAGE_MAX * (1 - TEXT_SHARE):
+            return _page(report, share, allotted(report.scenarios, figures, room))
+    return bare
 
 
-def _page(report: Report, share: float, charts_max: int) -> str:
-    """Return the page with that share of the findings, excerpts and table rows, and that many bytes of charts."""
+def _page(report: Report, share: float, figures: dict[str, list[Markup]]) -> str:
+    """Return the page with that share of the findings, excerpts and table rows, and these charts of each scenario."""
     css = _source("page.css").replace("\n", "")
     script = f"const LAYOUT={{width:{WIDTH},left:{LEFT},right:{RIGHT}}};\n" + _source("hover.js")
     told = report.findings[: max(1, int(FINDINGS_TOLD_MAX * share))]
@@ -101,7 +105,7 @@ def _page(report: Report, share: float, charts_max: int) -> str:
         elsewhere_max=ELSEWHERE_MAX,
         matrix=matrix,
         on_page={one.anchor for one in drawn},
-        scenarios=_scenarios(drawn, charts_max),
+        scenarios=[_scenario(one, figures.get(one.anchor, [])) for one in drawn],
         flawed=flawed,
         skipped=skipped,
         excerpts=list(_excerpts(report, told))[: max(1, int(EXCERPTS_MAX * share))],
@@ -235,32 +239,25 @@ def _inside(scenario: ScenarioReport, fault: FaultResult) -> str:
     return ", ".join(counts) or ("none" if scenario.timeline else text.NOT_MEASURED)
 
 
-def _scenarios(scenarios: Iterable[ScenarioReport], room: int) -> list[Markup]:
-    """Return the scenarios in order, those that did not pass first: they get the room for charts first."""
-    blocks: list[Markup] = []
-    for scenario in scenarios:
-        drawn = [] if scenario.timeline is None else drawings(scenario.timeline)
-        block, left_out = _scenario(scenario, drawn, ""), 0
-        while drawn and len(block.encode()) > min(room, SCENARIO_MAX):
-            drawn, left_out = drawn[:-1], left_out + 1
-            note = f" {text.plural(left_out, 'chart')} left out for the size of this page."
-            block = _scenario(scenario, drawn, note)
-        room -= len(block.encode())
-        blocks.append(block)
-    return blocks
-
-
-def _scenario(scenario: ScenarioReport, drawn: list[Drawing], left_out: str) -> Markup:
-    template = _environment().get_template("scenario.html.j2")
-    html = template.render(
+def _scenario(scenario: ScenarioReport, figures: list[Markup]) -> Markup:
+    all_of_them = 0 if scenario.timeline is None else charts_in(scenario.timeline)
+    missing = all_of_them - len(figures)
+    html = _environment().get_template("scenario.html.j2").render(
         scenario=scenario,
-        drawings=drawn,
-        left_out=left_out,
+        figures=figures,
+        left_out=f" {text.plural(missing, 'chart')} left out for the size of this page." if missing else "",
         others=_others(scenario),
-        metrics=_metrics(scenario),
+        **metrics(scenario),
         tally=sentence_of(scenario.tally),
-    )
+    )  # fmt: skip
     return Markup(html)  # noqa: S704 - rendered with autoescape
+
+
+def _figures(scenario: ScenarioReport) -> list[Markup]:
+    """Return the charts of a scenario, each as it stands on the page."""
+    template = _environment().get_template("figure.html.j2")
+    drawn = () if scenario.timeline is None else drawings(scenario.timeline)
+    return [Markup(template.render(drawing=one, scenario=scenario)) for one in drawn]  # noqa: S704 - autoescaped
 
 
 def _others(scenario: ScenarioReport) -> str:
@@ -271,24 +268,3 @@ def _others(scenario: ScenarioReport) -> str:
     return "; ".join(
         f"{len(seeds):,} {_WORDS[verdict]} (seeds {_ranges(seeds)})" for verdict, seeds in sorted(by_verdict.items())
     )
-
-
-def _metrics(scenario: ScenarioReport) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    spreads = {spread.name: spread for spread in scenario.tally.spreads}
-    for name, value in list(scenario.drawn.metrics.items())[:60]:
-        row = [name, text.figure(value)]
-        if len(scenario.runs) > 1:
-            row += _spread(spreads.get(name))
-            measured = spreads[name].samples if name in spreads else 0
-            row.append(f"{measured:,} of {len(scenario.runs):,}")
-        rows.append(tuple(row))
-    return rows
-
-
-def _spread(spread: Spread | None) -> list[str]:
-    if spread is None:
-        return [text.NOT_MEASURED] * 5
-    told = [text.figure(one) for one in (spread.least, spread.median)]
-    told += ["too few seeds" if one is None else text.figure(one) for one in (spread.p90, spread.p99)]
-    return [*told, text.figure(spread.greatest)]

@@ -43,6 +43,11 @@ class Drawing:
     rows: tuple[tuple[str, ...], ...]
 
 
+def charts_in(timeline: Timeline) -> int:
+    """Return how many drawings `drawings` gives."""
+    return bool(timeline.bands or timeline.marks) + sum(bool(chart.series) for chart in timeline.charts)
+
+
 def drawings(timeline: Timeline) -> list[Drawing]:
     """Return the fault lanes and all charts of a run."""
     x = _time_scale(timeline)
@@ -186,17 +191,11 @@ def _svg(title: str, height: float, parts: list[Markup], timeline: Timeline | No
 def _axis(x: Scale, top: float, bottom: float) -> Markup:
     lines = "".join(f"M{coordinate(x.at(tick))} {coordinate(top)}V{coordinate(bottom)}" for tick in x.ticks)
     parts = [element("path", d=lines, class_="grid")]
-    parts += [
-        element(
-            "text",
-            f"{tick:g} s" if at == 0 else f"{tick:g}",
-            x=x.at(tick),
-            y=bottom + 14,
-            text_anchor="middle",
-            class_="tick",
-        )
+    labels = [
+        element("text", f"{tick:g} s" if at == 0 else f"{tick:g}", x=x.at(tick), y=bottom + 14)
         for at, tick in enumerate(x.ticks)
     ]
+    parts.append(element("g", *labels, text_anchor="middle", class_="tick"))
     parts.append(element("path", d=f"M{LEFT} {coordinate(bottom)}H{RIGHT}", class_="axis"))
     return join(parts)
 
@@ -204,8 +203,8 @@ def _axis(x: Scale, top: float, bottom: float) -> Markup:
 def _value_axis(y: Scale) -> Iterable[Markup]:
     lines = "".join(f"M{LEFT} {coordinate(y.at(tick))}H{RIGHT}" for tick in y.ticks)
     yield element("path", d=lines, class_="grid")
-    for tick in y.ticks:
-        yield element("text", number(tick), x=LEFT - 8, y=y.at(tick) + 4, text_anchor="end", class_="tick")
+    labels = [element("text", number(tick), x=LEFT - 8, y=y.at(tick) + 4) for tick in y.ticks]
+    yield element("g", *labels, text_anchor="end", class_="tick")
 
 
 def _band(band: Band, at: int, x: Scale, top: float, height: float) -> Iterable[Markup]:

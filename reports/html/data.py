@@ -6,6 +6,8 @@ from reports.text import NOT_MEASURED, number
 from reports.timeline import Chart, Timeline, Values
 
 TABLE_ROWS_MAX: Final = 16
+STRETCH_MIN: Final = 8
+"""Buckets in one row at least: a chart of few buckets is one of many, and its table a small one."""
 
 
 def coded(values: Values) -> str:
@@ -23,7 +25,7 @@ def coded(values: Values) -> str:
 def data_table(chart: Chart, timeline: Timeline) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return the data table: the least and greatest bucket of each stretch; nothing is averaged."""
     buckets = len(chart.series[0].high)
-    stretch = -(-buckets // TABLE_ROWS_MAX)
+    stretch = max(-(-buckets // TABLE_ROWS_MAX), STRETCH_MIN)
     rows = []
     for start in range(0, buckets, stretch):
         cells = [f"{start * timeline.bucket_s:g} s"]
