@@ -18,6 +18,8 @@ STORE = "store"
 DEPENDENTS = ("executor", "portfolio", "policy")
 ALL = (STORE, *DEPENDENTS, "feed", "ai-engine", "risk", "dashboard", "journal")
 OPTIONAL = ("dashboard", "journal")
+_FEW = (STORE, "executor", "feed", "journal")
+"""Those of the short size."""
 
 
 def hosts(*names: str, interval_ns: int, timeout_ns: int, every_ns: int, patience_ns: int) -> tuple[HostSpec, ...]:
@@ -98,10 +100,7 @@ SCENARIO = Scenario(
         ),
         "short": Profile(
             hosts=hosts(
-                STORE,
-                "executor",
-                "feed",
-                "journal",
+                *_FEW,
                 interval_ns=ms(700),
                 timeout_ns=ms(500),
                 every_ns=ms(150),
@@ -119,7 +118,10 @@ SCENARIO = Scenario(
     },
     invariants=(detects(), quiet(), isolated(), once(), recovers(), honest(), distinct()),
     # Slower than a check's time limit, or than a service's patience with its store, is no harmless latency any more.
-    explore=Exploring(without=("network.latency/* (400 ms)",)),
+    explore=Exploring(
+        add=tuple(fault for name in _FEW for fault in slow(name, latency_ms=120, jitter_ms=60)),
+        without=("network.latency/* (400 ms)",),
+    ),
     flawed=(
         flawed("planned", "HM1", "HM3", "HM4", "HM6"),
         flawed("sequential_polling", "HM3"),

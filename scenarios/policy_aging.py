@@ -81,7 +81,7 @@ SCENARIO = Scenario(
         flawed("serves_stale_forever", "PS1"),
         flawed("no_hard_limit", "PS5"),
         flawed("snapshot_not_atomic", "PS5"),
-        flawed("ages_by_wall_clock", "PS1", "PS5"),
+        flawed("ages_by_wall_clock", "PS1", "PS5", "PS7"),
         flawed("forgets_on_restart", "PS2"),
     ),
 )
