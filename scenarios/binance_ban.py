@@ -1,12 +1,22 @@
 """Patch 2: the IP is banned, again and longer, for nothing that the trader did; work keeps coming all the while."""
 
 from harness.dependencies.binance import faults as binance
+from harness.experiment import Exploring
 from harness.invariants.needs import at_least, observed_at_least
 from harness.invariants.resumption import recovers
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import HEAVY_READS, LIGHT_READS, trader
 from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits, limits
+
+_SHORT_BANS = (
+    during(
+        seconds(3),
+        seconds(4),
+        binance.ban("escalating", lengths_ms=(1_000, 1_500, 2_000), pause_ms=(300, 600)),
+        binance.ban("first", "second", "third", lengths_ms=(3_000, 3_500, 4_000)),
+    ),
+)
 
 SCENARIO = Scenario(
     name="binance-ban",
@@ -48,20 +58,30 @@ SCENARIO = Scenario(
                     resting_deadline_ns=seconds(3),
                 ),
             ),
-            schedule=(
-                during(
-                    seconds(3),
-                    seconds(4),
-                    binance.ban("escalating", lengths_ms=(1_000, 1_500, 2_000), pause_ms=(300, 600)),
-                    binance.ban("first", "second", "third", lengths_ms=(3_000, 3_500, 4_000)),
-                ),
-            ),
+            schedule=_SHORT_BANS,
             settle_ns=seconds(6),
             needs=(at_least(60, "read", outcome="ok"), observed_at_least(1, "ban")),
             options={"binance": {"windows": "short"}},
         ),
+        "explored": Profile(  # few reads, and time for a second wait and for what RL6 allows after it
+            hosts=(
+                trader(
+                    reads_per_s=6,
+                    menu=LIGHT_READS,
+                    read_deadline_ns=seconds(3),
+                    resting=("BNBUSDT",),
+                    resting_gap_ns=ms(300),
+                    resting_deadline_ns=seconds(3),
+                ),
+            ),
+            schedule=_SHORT_BANS,
+            settle_ns=seconds(15),
+            needs=(at_least(40, "read", outcome="ok"), observed_at_least(1, "ban")),
+            options={"binance": {"windows": "short"}},
+        ),
     },
     invariants=(*limits(), recovers("read", stretch_ns=seconds(4))),
+    explore=Exploring(profile="explored", span_ns=seconds(16)),
     flawed=(
         flawed("planned", "RL1", "RL2", "RL4"),
         flawed_limits("ignores_retry_after", "RL1", "RL2"),

@@ -5,12 +5,13 @@ Each run takes one fault a step; successive seeds go through them all.
 """
 
 from harness.dependencies.redis import faults as redis
+from harness.experiment import Exploring
 from harness.faults import clock, disk, network
 from harness.faults.network import LinkFault
 from harness.invariants.needs import at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
-from harness.units import ms, seconds
-from scenarios.event_bus_hosts import consumer, publisher
+from harness.units import ms, per_second, seconds
+from scenarios.event_bus_hosts import GROUPS, consumer, publisher
 from scenarios.event_bus_invariants import REFERENCE, flawed, invariants
 
 
@@ -28,6 +29,13 @@ def every_way(host: str) -> tuple[LinkFault, ...]:
         network.refuse(host, "redis"),
     )
 
+
+_SHORT_SCHEDULE = (
+    during(seconds(2), between(seconds(2), seconds(3)), *every_way("publisher")),
+    during(ms(2_500), seconds(2), clock.clock_step("publisher"), disk.disk_full("publisher")),
+    during(seconds(8), between(seconds(2), seconds(3)), *every_way("consumer")),
+    during(seconds(14), seconds(2), redis.replies()),
+)
 
 SCENARIO = Scenario(
     name="redis-flaky-network",
@@ -59,20 +67,29 @@ SCENARIO = Scenario(
         ),
         "short": Profile(
             hosts=(publisher(rate=100, drain_ns=seconds(2)), consumer()),
-            schedule=(
-                during(seconds(2), between(seconds(2), seconds(3)), *every_way("publisher")),
-                during(ms(2_500), seconds(2), clock.clock_step("publisher"), disk.disk_full("publisher")),
-                during(seconds(8), between(seconds(2), seconds(3)), *every_way("consumer")),
-                during(seconds(14), seconds(2), redis.replies()),
-            ),
+            schedule=_SHORT_SCHEDULE,
             settle_ns=seconds(8),
             needs=(
                 at_least(100, "publish", outcome="ok", inside="network.*"),
                 at_least(1_000, "publish", outcome="ok"),
             ),
         ),
+        "explored": Profile(  # half the load, read by one group: an experiment takes a tenth of a second or two
+            hosts=(publisher(rate=50, drain_ns=seconds(2)), consumer(groups=GROUPS[:1])),
+            schedule=_SHORT_SCHEDULE,
+            settle_ns=seconds(8),
+            needs=(
+                at_least(50, "publish", outcome="ok", inside="network.*"),
+                at_least(500, "publish", outcome="ok"),
+            ),
+        ),
     },
     invariants=invariants(recovers_after="*"),
+    explore=Exploring(
+        profile="explored",
+        span_ns=seconds(8),
+        workload={"publisher": {"gap_ns": (per_second(50), per_second(200))}},  # what waits is more than one batch
+    ),
     flawed=(
         flawed("planned", "EB1", "EB2", "EB4", "EB5", "EB6"),
         flawed("no_dedupe_on_lost_reply", "EB4"),
