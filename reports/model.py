@@ -114,6 +114,9 @@ def build(session: Session, histories: Histories) -> Report:
     """Return the report of a session. `histories` gives the history that a `RunResult.history` names, or None."""
     groups = _grouped(session.runs)
     findings = findings_of(groups, session)
+    by_scenario: dict[str, list[FindingReport]] = {}
+    for finding in findings:
+        by_scenario.setdefault(finding.scenario_anchor, []).append(finding)
     is_gate = session.command[:1] == ("gate",)
     return Report(
         schema=SCHEMA,
@@ -128,7 +131,7 @@ def build(session: Session, histories: Histories) -> Report:
                 anchor,
                 runs,
                 histories,
-                [finding for finding in findings if finding.scenario_anchor == anchor],
+                by_scenario.get(anchor, []),
                 max(BUCKETS_MIN, min(BUCKETS_MAX, BUCKETS_TOTAL // len(groups))),
             )
             for anchor, runs in groups.items()
