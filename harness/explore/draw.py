@@ -47,15 +47,15 @@ class Dice(Protocol):
 class Larder:
     """What can be drawn: the menu's entries by kind, those that a scenario makes use of; its span, workload, budget.
 
-    `own` are the kinds that its own schedule has as well, at any size: what the scenario is about. `landmarks` are
-    those of a run much like what is drawn: of one without faults, or of the one to be mutated.
+    `own` are the entries whose faults its own schedule has as well, on the same thing and at any size: what the
+    scenario is about. `landmarks` are those of a run much like what is drawn: without faults, or the one to be mutated.
     """
 
     menu: Menu
     kinds: tuple[tuple[str, ...], ...]
     wishes: Exploring
     span_ms: int
-    own: frozenset[tuple[str, ...]] = frozenset()
+    own: frozenset[str] = frozenset()
     landmarks: Landmarks = field(default_factory=Landmarks)
 
 
@@ -137,9 +137,11 @@ def _experiment(dice: Dice, larder: Larder, faults: Sequence[Held]) -> Experimen
 
 
 def _own(dice: Dice, kinds: Sequence[tuple[str, ...]], larder: Larder) -> Sequence[tuple[str, ...]]:
-    """Have half of all faults be of the kinds that the scenario is about: where prices do not fall, no stop trips."""
-    own = [kind for kind in kinds if kind in larder.own] if dice.below(2) else []
-    return own or kinds
+    """Have half of all faults be what the scenario is about: where prices do not fall, no stop trips."""
+    if not dice.below(2):
+        return kinds
+    own = [tuple(entry for entry in kind if entry in larder.own) for kind in kinds]
+    return [kind for kind in own if kind] or kinds
 
 
 def _near(dice: Dice, fault: Held, others: Sequence[Held]) -> Held:

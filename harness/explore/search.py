@@ -111,13 +111,14 @@ def larder_of(scenario: Scenario, quiet: History, profile: str | None = None) ->
         kinds.setdefault(menu.item(entry).kind, []).append(entry)
     span = span_ms(scenario)
     profiles = scenario.profiles.values()
-    own = {fault.name for one in profiles for step in one.schedule for fault in step.faults}
+    own = {(fault.name, fault.on) for one in profiles for step in one.schedule for fault in step.faults}
+    faults = {entry: menu.item(entry).fault for kind in kinds.values() for entry in kind}
     return Larder(
         menu=menu,
         kinds=tuple(tuple(kind) for kind in kinds.values()),
         wishes=scenario.explore,
         span_ms=span,
-        own=frozenset(tuple(kind) for name, kind in kinds.items() if name in own),
+        own=frozenset(entry for entry, fault in faults.items() if (fault.name, fault.on) in own),
         landmarks=landmarks(quiet, span),
     )
 

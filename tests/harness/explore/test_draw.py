@@ -179,7 +179,7 @@ def test_half_of_the_faults_are_what_the_scenario_is_about() -> None:
     """What no schedule of it has is drawn all the same, less often."""
     larder = stock(declare())
     one = next(kind for kind in larder.kinds if kind[0].startswith("redis.outage"))
-    larder = replace(larder, own=frozenset([one]))
+    larder = replace(larder, own=frozenset(one))
     faults = [fault.entry for seed in range(300) for fault in fresh(Tape(seed).stream("dice"), larder).faults]
     about = sum(entry in one for entry in faults)
 
