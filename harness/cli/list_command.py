@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from harness.cli.config import load_config
+from harness.cli.options import scenario_names
 from harness.cli.width import text_width
 from harness.registry import discover, select
 from harness.scenario import Scenario
@@ -13,15 +14,23 @@ from harness.verdict import patch_name
 
 
 @click.command(name="list")
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1, shell_complete=scenario_names)
 @click.option("-k", "keyword", metavar="TEXT", help="Only scenarios whose name contains TEXT, or matches it as a glob.")
+@click.option(
+    "--plain", is_flag=True, help="One line each, in columns that a script can cut: name, patch, priority, title."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def command(keyword: str | None, *, as_json: bool) -> int:
-    """Show the scenarios: patch, priority, faults, invariants, flawed variants."""
-    scenarios = select(discover(load_config(Path.cwd()).scenarios), (), keyword)
+def command(names: tuple[str, ...], keyword: str | None, *, plain: bool, as_json: bool) -> int:
+    """Show the scenarios: patch, priority, faults, invariants, flawed variants; of all, or of those that are named."""
+    scenarios = select(discover(load_config(Path.cwd()).scenarios), names, keyword)
     if as_json:
         import json
 
         click.echo(json.dumps([_fields(one) for one in scenarios], indent=2))
+        return 0
+    if plain:
+        for one in scenarios:
+            click.echo("\t".join((one.name, patch_name(one.patch), one.priority, one.title)))
         return 0
     for one in scenarios:
         fields = _fields(one)

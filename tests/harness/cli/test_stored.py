@@ -170,6 +170,15 @@ def test_list_shows_what_there_is_in_80_columns(harness, scenario):
     assert "event_bus:planned" in said.out
 
 
+def test_list_takes_names_and_can_be_plain(harness, scenario):
+    """One line for each that is named, in columns for `cut`; an unknown name suggests the nearest, as everywhere."""
+    one, wrong = harness("list", "redis-outage", "--plain"), harness("list", "redis-outgae")
+
+    assert one.out == "redis-outage\tpatch 1\tP0\tRedis is gone for a moment\n"
+    assert (wrong.code, wrong.out) == (4, "")
+    assert "did you mean 'redis-outage'?" in wrong.err
+
+
 def test_list_as_json(harness, scenario):
     """The same for scripts."""
     assert json.loads(harness("list", "--json").out) == [
