@@ -43,6 +43,8 @@ ROWS_MAX: Final = 150
 SEEDS_NAMED_MAX: Final = 12
 FIGURES_MAX: Final = 400
 """Scenarios whose charts are drawn at all: a page of a megabyte has no room for more."""
+TARGETS_MAX: Final = 12
+"""All ten ports of this project, and two of yours; more are counted."""
 CELLS_MAX: Final = 4000
 """Cells of the matrix; rows that did not pass are shown first where there are more."""
 SCENARIOS_MAX: Final = 200
@@ -193,7 +195,9 @@ def _where(scenario: ScenarioReport) -> str:
 def _facts(report: Report) -> Iterable[tuple[str, str]]:
     identity = report.identity
     environment = dict(identity.environment)
-    yield "target", ", ".join(f"{port} = {target}" for port, target in identity.targets[:8]) or "none"
+    shown = [f"{port} = {target}" for port, target in identity.targets[:TARGETS_MAX]]
+    left = len(identity.targets) - len(shown)
+    yield "target", ", ".join([*shown, *([f"and {left} more"] if left > 0 else [])]) or "none"
     yield "target commit", environment.pop("commit", text.NOT_MEASURED)
     yield "harness", report.session.harness_version
     yield "worlds", ", ".join(identity.worlds) or "none"

@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.benchmark
 
-_SEEDS: Final = 24
+_SEEDS: Final = 60
 _TARGET: Final = 1.8
 _CAMPAIGN: Final = 500
 _CAMPAIGN_S_MAX: Final = 300

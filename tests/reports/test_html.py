@@ -234,3 +234,13 @@ def test_metrics_say_once_what_is_the_same_in_every_row() -> None:
     assert "0 in every run: publish_fail." in page
     assert '<th scope="row">publish_fail</th>' not in page
     assert '<th scope="col">median</th><th scope="col">p90</th><th scope="col">greatest</th></tr>' in page
+
+
+def test_every_target_is_named_or_counted() -> None:
+    """A gate has ten ports; of more than there is room for, it is said how many are left out."""
+    session = synthetic.sessions()["fail"]
+    [first, *_] = session.runs
+    many = {f"port{number:02}": f"own.module:make{number}" for number in range(15)}
+    page = page_of(dataclasses.replace(session, runs=(dataclasses.replace(first, target=many),)))
+
+    assert "port11 = own.module:make11, and 3 more" in page
