@@ -40,6 +40,8 @@ class Connection:
         )
         self._status: int | None = None
         self.end: End | None = None
+        self._early: list[bytes] = []
+        self._ends_early = False
         request = self._protocol.connect()
         request.headers[NAME_HEADER] = name
         self._protocol.send_request(request)
@@ -51,7 +53,13 @@ class Connection:
         return self._status == _SWITCHING and self.end is None
 
     def receive(self, timeout_s: float) -> list[bytes]:
-        """Wait for one reading; return the messages that are whole by it, none after the timeout or the end."""
+        """Wait for one reading; return the messages that are whole by it, none after the timeout or the end.
+
+        What comes along with the answer to the upgrade is the next reading: who waits for the answer reads no messages.
+        """
+        if self._early:
+            return self._take_early()
+        was_open = self.open
         try:
             self._socket.settimeout(timeout_s)
             data = self._socket.recv(_READ_MAX)
@@ -68,9 +76,19 @@ class Connection:
             self._protocol.receive_eof()
         texts = self._texts()
         self._flush()
-        if not data or self._protocol.close_rcvd is not None or self._protocol.handshake_exc is not None:
+        ends = not data or self._protocol.close_rcvd is not None or self._protocol.handshake_exc is not None
+        if texts and not was_open:
+            self._early, self._ends_early = texts, ends
+            return []
+        if ends:
             self._over()
         return texts
+
+    def _take_early(self) -> list[bytes]:
+        early, self._early = self._early, []
+        if self._ends_early:
+            self._over()
+        return early
 
     def send(self, data: bytes) -> None:
         """Send a text message, if the connection is open."""

@@ -4,10 +4,12 @@ What the users do with it is judged by the scenarios, in the gate's real runs.
 """
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
+from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
 from harness.load import wire
@@ -68,11 +70,11 @@ def outcomes(sink: Sink) -> list[str]:
     return [event.value["outcome"] for event in sink if event.name == "link"]
 
 
-def talk(socket: ServerConnection) -> None:
+def talk(peer: ServerConnection) -> None:
     """Say who is there and what comes, then goodbye."""
-    socket.send(f"{socket.request.headers[NAME_HEADER]} {socket.request.path}")
-    socket.send(socket.recv())
-    socket.close(4401, "go away")
+    peer.send(f"{peer.request.headers[NAME_HEADER]} {peer.request.path}")
+    peer.send(peer.recv())
+    peer.close(4401, "go away")
 
 
 def test_messages_come_and_go_until_a_close():
@@ -92,9 +94,39 @@ def test_messages_come_and_go_until_a_close():
     assert outcomes(sink) == ["connected"]
 
 
+@pytest.mark.parametrize("closes", [False, True])
+def test_what_comes_along_with_the_answer_is_not_lost(closes):
+    """Answer, messages and goodbye in one segment: whoever waits for the answer still gets the messages after it."""
+
+    def answer(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        protocol = ServerProtocol()
+        while not (requests := protocol.events_received()):
+            protocol.receive_data(client.recv(1 << 16))
+        protocol.send_response(protocol.accept(requests[0]))
+        for text in (b"hello", b"again"):
+            protocol.send_text(text)
+        if closes:
+            protocol.send_close(4401)
+        client.sendall(b"".join(protocol.data_to_send()))
+        client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        connection = connect(f"http://127.0.0.1:{listener.getsockname()[1]}", Sink())
+        texts = []
+        while connection.end is None:
+            texts += connection.receive(5.0)
+        thread.join()
+
+    assert texts == [b"hello", b"again"]
+    assert connection.end.code == (4401 if closes else None)
+
+
 def test_a_refused_upgrade_has_its_status():
     """It is no close code."""
-    with served(talk, process_request=lambda socket, _request: socket.respond(403, "")) as url:
+    with served(talk, process_request=lambda peer, _request: peer.respond(403, "")) as url:
         connection = connect(url, Sink())
 
     assert (connection.end.status, connection.end.code) == (403, None)
@@ -105,9 +137,9 @@ def test_silence_is_no_end_and_a_lost_connection_is():
     sink = Sink()
     go = threading.Event()
 
-    def hang_up(socket: ServerConnection) -> None:
+    def hang_up(peer: ServerConnection) -> None:
         go.wait(5.0)
-        socket.socket.shutdown(2)
+        peer.socket.shutdown(2)
 
     with served(hang_up) as url:
         connection = connect(url, sink)
