@@ -101,7 +101,9 @@ def measure(piece: Piece) -> dict[str, Any]:
         }
         if done.found is not None:
             row["drawn"] = len(done.found.faults)
-            if piece.shrinks:
+            if not done.found.faults:  # found without any; what else could be simpler is not counted
+                row |= {"shrunk": 0, "shrinks": 0, "complete": True, "faults": []}
+            elif piece.shrinks:
                 wanted = done.violated[0]
                 small = shrink(
                     done.found,
