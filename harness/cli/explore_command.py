@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -102,17 +103,6 @@ def command(
     stable_interpreter()
     out = out or config.out
     kept = None if no_database else database or out / "examples"
-    began = time.monotonic()
-
-    def go_on() -> str:
-        spent = time_budget is not None and time.monotonic() - began > time_budget
-        return f"time budget of {time_budget:g} s spent" if spent else ""
-
-    def told(count: int, errors: int, reached: int) -> None:
-        if not quiet and (count & (count - 1) == 0 or count % 50 == 0):
-            said = f", {errors} of them broke" if errors else ""
-            print(f"explore: {count} executions{said}, {reached} features reached", file=sys.stderr)
-
     with tempfile.TemporaryDirectory(prefix="harness-explore-") as scratch:
         laboratory = Laboratory(scenario, chosen, Path(scratch))
         failures = Failures(kept, scenario.name, chosen)
@@ -122,8 +112,8 @@ def command(
             executions=executions,
             seed=seed,
             wanted=invariants or None,
-            go_on=go_on,
-            told=told,
+            go_on=_while_in(time_budget),
+            told=_silent if quiet else _told,
         )
         _print_search(scenario.name, seed, done)
         if done.found is not None:
@@ -131,7 +121,7 @@ def command(
             failure = Failure(
                 experiment=done.found,
                 invariant=done.violated[0],
-                origin=f"{where} (seed {seed}); {len(done.found.faults)} faults drawn",
+                origin=f"{where} (seed {seed}); {_faults(len(done.found.faults))} drawn",
                 out=out,
                 formats=FORMATS,
                 shrinks_max=shrinks,
@@ -140,6 +130,32 @@ def command(
     if done.errors:
         return EXIT_HARNESS_ERROR
     return EXIT_PASS if done.found is None else EXIT_VIOLATED
+
+
+def _faults(count: int) -> str:
+    return "1 fault" if count == 1 else f"{count or 'no'} faults"
+
+
+def _while_in(time_budget: float | None) -> Callable[[], str]:
+    """Return what says why not to go on, from now on: nothing while there is time."""
+    began = time.monotonic()
+
+    def go_on() -> str:
+        spent = time_budget is not None and time.monotonic() - began > time_budget
+        return f"time budget of {time_budget:g} s spent" if spent else ""
+
+    return go_on
+
+
+def _told(count: int, errors: int, reached: int) -> None:
+    """Say how far it is, ever less often."""
+    if count & (count - 1) == 0 or count % 50 == 0:
+        said = f", {errors} of them broke" if errors else ""
+        print(f"explore: {count} executions{said}, {reached} features reached", file=sys.stderr)
+
+
+def _silent(*_: int) -> None:
+    """Say nothing."""
 
 
 def _print_search(name: str, seed: int, done: "Searched") -> None:
