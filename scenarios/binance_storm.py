@@ -6,7 +6,7 @@ so that its next life begins with a time that the exchange would refuse.
 """
 
 from harness.dependencies.binance import faults as binance
-from harness.experiment import Exploring, cannot_bear
+from harness.experiment import Exploring
 from harness.faults import clock, network, process
 from harness.invariants.execution import agreed, no_overfill
 from harness.invariants.needs import at_least, observed_at_least
@@ -14,7 +14,7 @@ from harness.invariants.resumption import recovers
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import HEAVY_READS, LIGHT_READS, trader
-from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits, limits
+from scenarios.binance_invariants import REFERENCE, RISK_BUDGET, flawed, flawed_limits, limits
 
 _REFUSED = {"status": 429, "code": -1003}
 
@@ -108,25 +108,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=(*limits(), recovers("read", stretch_ns=seconds(4)), no_overfill(), agreed()),
-    explore=Exploring(
-        # Risk cannot be lowered within a second where the way to the exchange is bad, where it leaves in doubt what
-        # became of an order, refuses or does not fill it, or does not say how long to wait. Each was found so, alone or
-        # with one other, in 70 to 150 drawn experiments; thin books and time-outs with order storms and kills. With
-        # this nothing was, in 150.
-        budget=cannot_bear(
-            "network.*",
-            "binance.unknown_status/*",
-            "binance.unavailable/*",
-            "binance.resets/*",
-            "binance.timeouts/*",
-            "binance.rejects/*",
-            "binance.slippage/*",
-            "binance.thin_book/*",
-            "binance.flash_crash/*",
-            "binance.no_headers/*",
-            invariants=("RL7",),
-        ),
-    ),
+    explore=Exploring(budget=RISK_BUDGET),
     flawed=(
         flawed("planned", "RL1", "RL2", "RL4"),
         flawed_limits("resets_on_any_success", "RL1", "RL2"),

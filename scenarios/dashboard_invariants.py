@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from harness.experiment import Exploring, cannot_bear
 from harness.faults import network, process
 from harness.faults.base import Fault
 from harness.invariants.base import Invariant
@@ -27,6 +28,21 @@ OPTIONS: Final[dict[str, Any]] = {
 """Patience of the server, in seconds: shorter than usual, as runs are."""
 REMOTE: Final = "remote"
 """The host of the clients whose network breaks."""
+EXPLORED: Final = Exploring(
+    budget=(
+        # To whom a broken link leads, or in whose link another answers, comes late, whatever the server does.
+        *cannot_bear(
+            "network.* on watchers->*",
+            "process.* on watchers",
+            "network.half_open/* on remote->*",
+            invariants=("WS3", "WS5"),
+        ),
+        *cannot_bear("service.* on watchers->*", invariants=("WS3", "WS5", "WS6", "WS8")),
+        *cannot_bear("network.* on intruders->*", "service.* on intruders->*", invariants=("WS7",)),
+        # What cannot be stored is not promised to anybody.
+        *cannot_bear("disk.full/* on dashboard", invariants=("WS3", "WS5", "WS6")),
+    )
+)
 
 
 def invariants(*ids: str) -> tuple[Invariant, ...]:

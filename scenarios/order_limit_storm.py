@@ -10,7 +10,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import trader
-from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits, limits
+from scenarios.binance_invariants import REFERENCE, RISK_BUDGET, flawed, flawed_limits, limits
 
 _RESTING = ("BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT", "LINKUSDT", "DOTUSDT")
 
@@ -78,18 +78,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=limits(),
-    explore=Exploring(
-        # Where the way to the exchange is bad, it does not say what became of an order, or prices run away, risk cannot
-        # be lowered within a second: each was found so in 5 to 22 drawn experiments. Lowered limits are taken for the
-        # same. Other tenants and wrong clocks are borne: nothing in 150 experiments each.
-        budget=cannot_bear(
-            "network.*",
-            "binance.unknown_status/*",
-            "binance.flash_crash/*",
-            "binance.lower_limits/*",
-            invariants=("RL7",),
-        ),
-    ),
+    explore=Exploring(budget=(*RISK_BUDGET, *cannot_bear("binance.lower_limits/*", invariants=("RL7",)))),
     flawed=(
         flawed("signs_before_waiting", "RL4"),
         flawed_limits("per_task_limiter", "RL2", "RL3"),

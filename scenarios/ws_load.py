@@ -8,7 +8,16 @@ from harness.scenario import Profile, Scenario, between, during
 from harness.units import ms, seconds
 from harness.world.base import HostSpec
 from scenarios.dashboard_hosts import dashboard
-from scenarios.dashboard_invariants import OPTIONS, REFERENCE, REMOTE, broken_ways, flawed, invariants, slow_ways
+from scenarios.dashboard_invariants import (
+    EXPLORED,
+    OPTIONS,
+    REFERENCE,
+    REMOTE,
+    broken_ways,
+    flawed,
+    invariants,
+    slow_ways,
+)
 from scenarios.feed_hosts import watchers
 from scenarios.feed_intruders import intruders
 from scenarios.load import by_locust
@@ -72,6 +81,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=invariants(),
+    explore=EXPLORED,
     flawed=(
         flawed("planned", "WS1", "WS5", "WS6", "WS7"),
         flawed("no_sequence", "WS1"),

@@ -7,7 +7,16 @@ from harness.scenario import Profile, Scenario, between, during
 from harness.units import ms, seconds
 from harness.world.base import HostSpec
 from scenarios.dashboard_hosts import dashboard
-from scenarios.dashboard_invariants import OPTIONS, REFERENCE, REMOTE, broken_ways, flawed, invariants, slow_ways
+from scenarios.dashboard_invariants import (
+    EXPLORED,
+    OPTIONS,
+    REFERENCE,
+    REMOTE,
+    broken_ways,
+    flawed,
+    invariants,
+    slow_ways,
+)
 from scenarios.feed_hosts import watchers
 from scenarios.load import by_locust
 
@@ -55,6 +64,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=invariants("WS1", "WS2", "WS3", "WS4", "WS5", "WS6", "WS8"),
+    explore=EXPLORED,
     flawed=(
         flawed("planned", "WS1", "WS3", "WS5", "WS6"),
         flawed("critical_waits_behind_state", "WS5"),

@@ -8,7 +8,7 @@ from harness.scenario import Profile, Scenario, between, during
 from harness.units import ms, seconds
 from harness.world.base import HostSpec
 from scenarios.dashboard_hosts import DASHBOARD, dashboard
-from scenarios.dashboard_invariants import OPTIONS, REFERENCE, REMOTE, flawed, invariants
+from scenarios.dashboard_invariants import EXPLORED, OPTIONS, REFERENCE, REMOTE, flawed, invariants
 from scenarios.feed_hosts import watchers
 
 _GONE = (
@@ -59,6 +59,7 @@ SCENARIO = Scenario(
         ),
     },
     invariants=invariants("WS1", "WS2", "WS3", "WS4", "WS5", "WS6", "WS8"),
+    explore=EXPLORED,
     flawed=(
         flawed("planned", "WS3", "WS4", "WS5", "WS6"),
         flawed("blocking_broadcast", "WS3"),
