@@ -1,6 +1,6 @@
 """Patch 10: services fail in every way, one by one, all at once, and with the monitor itself."""
 
-from harness.experiment import Exploring
+from harness.experiment import Exploring, cannot_bear
 from harness.faults import network, process, service
 from harness.faults.base import Fault
 from harness.invariants.health_alert_ids import distinct
@@ -121,6 +121,8 @@ SCENARIO = Scenario(
     explore=Exploring(
         add=tuple(fault for name in _FEW for fault in slow(name, latency_ms=120, jitter_ms=60)),
         without=("network.latency/* (400 ms)",),
+        # A kilobyte a second is enough for an answer, sooner or later: no outage, and no health either.
+        budget=cannot_bear("network.bandwidth/*", invariants=("HM1",)),
     ),
     flawed=(
         flawed("planned", "HM1", "HM3", "HM4", "HM6"),
