@@ -27,7 +27,7 @@ SLOW: Final = (
 """Faults that make any request slow or futile, so that no priority could help. Limits are none of them."""
 
 
-RISK_BUDGET: Final = cannot_bear(
+DOUBTS: Final = (
     "network.*",
     "binance.unknown_status/*",
     "binance.unavailable/*",
@@ -38,8 +38,8 @@ RISK_BUDGET: Final = cannot_bear(
     "binance.thin_book/*",
     "binance.flash_crash/*",
     "binance.no_headers/*",
-    invariants=("RL7",),
 )
+RISK_BUDGET: Final = cannot_bear(*DOUBTS, invariants=("RL7",))
 """What RL7 does not judge when storms are explored: risk cannot be lowered within a second where the way to the
 exchange is bad, where it leaves in doubt what became of an order, refuses or does not fill it, or does not say how long
 to wait.

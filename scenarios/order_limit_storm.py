@@ -10,7 +10,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
 from scenarios.binance_hosts import trader
-from scenarios.binance_invariants import REFERENCE, RISK_BUDGET, flawed, flawed_limits, limits
+from scenarios.binance_invariants import DOUBTS, REFERENCE, flawed, flawed_limits, limits
 
 _RESTING = ("BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT", "LINKUSDT", "DOTUSDT")
 
@@ -78,7 +78,10 @@ SCENARIO = Scenario(
         ),
     },
     invariants=limits(),
-    explore=Exploring(budget=(*RISK_BUDGET, *cannot_bear("binance.lower_limits/*", invariants=("RL7",)))),
+    explore=Exploring(
+        without=DOUBTS,  # this is about limits; what doubts do to orders is explored in unknown-outcome
+        budget=cannot_bear("binance.lower_limits/*", invariants=("RL7",)),
+    ),
     flawed=(
         flawed("signs_before_waiting", "RL4"),
         flawed_limits("per_task_limiter", "RL2", "RL3"),
