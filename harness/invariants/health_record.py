@@ -7,8 +7,8 @@
   record shows an effect: what is only said to happen makes nobody ill; or
 - a service that it depends on, its *cause* then, is not running or stands still.
 
-Faults in `harmless` (latency below the timeout, say) make nobody ill; under one in `restless` it is ill now and well
-then, and nothing is demanded of what is shown.
+Faults in `harmless` (latency below the timeout, say) make nobody ill; under one in `restless` (it flaps, or
+its link loses a share of the exchanges) it is ill now and well then, and nothing is demanded of what is shown.
 
 *What the monitor says* is what others see of it: `look` operations of whoever asks it (`states` by service), and the
 `alert` observations of its host. *That it checks* is what services see: their `health` operations. When it could work
@@ -41,7 +41,7 @@ class Watching:
 
     monitor: str = "monitor"
     harmless: tuple[str, ...] = ("network.latency", "network.slice")
-    restless: tuple[str, ...] = ("service.flaps",)
+    restless: tuple[str, ...] = ("service.flaps", "network.drop_http_reply", "network.reset_http")
     slack_ns: int = ms(150)
     real_slack_ns: int = seconds(2)
 

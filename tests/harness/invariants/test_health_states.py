@@ -140,9 +140,10 @@ def test_health_is_owed_under_latency_and_after_a_restart() -> None:
     assert hm5(restarted.look(25.3, feed="UNKNOWN"))[0] is VIOLATED
 
 
-def test_while_it_flaps_nothing_is_owed() -> None:
-    """Neither this nor that."""
-    run = HealthRun().fault(1, 40, "monitor->feed", "service.flaps").look(20, 30, feed="CRITICAL")
+@pytest.mark.parametrize("name", ["service.flaps", "network.drop_http_reply", "network.reset_http"])
+def test_while_it_flaps_nothing_is_owed(name: str) -> None:
+    """Neither this nor that; a link that loses only a share of the exchanges makes its service flap as well."""
+    run = HealthRun().fault(1, 40, "monitor->feed", name).look(15).look(20, 30, feed="CRITICAL")
     assert hm1(run)[0] is INCONCLUSIVE
     assert hm5(run.look(44.2))[0] is HOLDS
 
