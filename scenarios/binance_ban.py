@@ -6,6 +6,7 @@ from harness.invariants.needs import at_least, observed_at_least
 from harness.invariants.resumption import recovers
 from harness.scenario import DependencySpec, Profile, Scenario, between, during
 from harness.units import ms, seconds
+from harness.world.base import HostSpec
 from scenarios.binance_hosts import HEAVY_READS, LIGHT_READS, trader
 from scenarios.binance_invariants import REFERENCE, flawed, flawed_limits, limits
 
@@ -17,6 +18,19 @@ _SHORT_BANS = (
         binance.ban("first", "second", "third", lengths_ms=(3_000, 3_500, 4_000)),
     ),
 )
+
+
+def _hurried_trader(*, reads_per_s: int) -> HostSpec:
+    """Return the trader of the small sizes: light reads, and orders that come and go within seconds."""
+    return trader(
+        reads_per_s=reads_per_s,
+        menu=LIGHT_READS,
+        read_deadline_ns=seconds(3),
+        resting=("BNBUSDT",),
+        resting_gap_ns=ms(300),
+        resting_deadline_ns=seconds(3),
+    )
+
 
 SCENARIO = Scenario(
     name="binance-ban",
@@ -48,32 +62,14 @@ SCENARIO = Scenario(
             ),
         ),
         "short": Profile(
-            hosts=(
-                trader(
-                    reads_per_s=14,
-                    menu=LIGHT_READS,
-                    read_deadline_ns=seconds(3),
-                    resting=("BNBUSDT",),
-                    resting_gap_ns=ms(300),
-                    resting_deadline_ns=seconds(3),
-                ),
-            ),
+            hosts=(_hurried_trader(reads_per_s=14),),
             schedule=_SHORT_BANS,
             settle_ns=seconds(6),
             needs=(at_least(60, "read", outcome="ok"), observed_at_least(1, "ban")),
             options={"binance": {"windows": "short"}},
         ),
         "explored": Profile(  # few reads, and time for a second wait and for what RL6 allows after it
-            hosts=(
-                trader(
-                    reads_per_s=6,
-                    menu=LIGHT_READS,
-                    read_deadline_ns=seconds(3),
-                    resting=("BNBUSDT",),
-                    resting_gap_ns=ms(300),
-                    resting_deadline_ns=seconds(3),
-                ),
-            ),
+            hosts=(_hurried_trader(reads_per_s=6),),
             schedule=_SHORT_BANS,
             settle_ns=seconds(15),
             needs=(at_least(40, "read", outcome="ok"), observed_at_least(1, "ban")),
